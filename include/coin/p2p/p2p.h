@@ -1,0 +1,72 @@
+/* p2p.h - the peer-to-peer side: handshakes, headers and block sync, relay, addresses, defence.
+ * A state machine: events and the time go in, bytes go out through struct env. It never touches a socket.
+ *
+ * Owner: the node. Thread: loop. Bounded: peers by max_connections, each peer's inbox, outbox, in-flight
+ * requests and pending work by the constants in p2p/limits.h; a full inbox is not read from. */
+#ifndef COIN_P2P_P2P_H
+#define COIN_P2P_P2P_H
+
+#include "coin/base/env.h"
+#include "coin/base/json.h"
+#include "coin/ledger/ledger.h"
+#include "coin/mempool/mempool.h"
+#include "coin/p2p/netaddr.h"
+
+struct p2p;
+struct p2p_options {
+    const char *dir;         /* peers.dat, anchors.dat, banlist.json; NULL: keep nothing */
+    const char *user_agent;  /* "/coind:0.1.0/" */
+    uint16_t listen_port;    /* ours, told to others; 0: we do not listen */
+    uint32_t connections_max;
+    bool discover, dns_seed, fixed_seeds, lan_discovery, blocks_only;
+    bool connect_only;       /* -connect given: no automatic connections */
+    uint32_t peer_timeout_s; /* -peertimeout: handshake */
+    uint32_t ban_time_s;
+    const char *const *add_nodes;   /* -addnode, NULL-terminated (may be NULL) */
+    const char *const *connect;     /* -connect */
+    const char *const *seed_nodes;  /* -seednode */
+    const char *const *whitelist;   /* -whitelist: "perm,perm@subnet" */
+};
+struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct ledger *ledger,
+    struct mempool *mempool, const struct p2p_options *options, struct fail *why);
+void p2p_start(struct p2p *p2p); /* dials begin */
+void p2p_save(struct p2p *p2p);  /* peers.dat, banlist.json by jobs */
+/* Blocking save, for shutdown after the loop ended; closes nothing on the wire by itself. */
+void p2p_free(struct p2p *p2p);
+
+/* ---- events from net ---- */
+bool p2p_on_accept(struct p2p *p2p, uint64_t conn_id, const struct net_addr *remote, const struct net_addr *local);
+void p2p_on_dialed(struct p2p *p2p, uint64_t conn_id);
+void p2p_on_closed(struct p2p *p2p, uint64_t conn_id, const char *reason);
+/* How many of the bytes were taken; the rest stays with the connection (back-pressure). */
+size_t p2p_on_bytes(struct p2p *p2p, uint64_t conn_id, struct span bytes);
+void p2p_on_writable(struct p2p *p2p, uint64_t conn_id);
+void p2p_on_resolved(struct p2p *p2p, uint64_t token, const struct net_addr *addrs, uint32_t count);
+void p2p_on_beacon(struct p2p *p2p, const struct net_addr *from, struct span datagram);
+/* One round-robin turn over the inboxes with a work budget; true: something is left to do. */
+bool p2p_turn(struct p2p *p2p);
+void p2p_on_tick(struct p2p *p2p); /* about ten times a second: timers */
+/* ---- events from the core ---- */
+void p2p_on_ledger(struct p2p *p2p, const struct ledger_effect *effect);
+void p2p_on_mempool(struct p2p *p2p, const struct mempool_effect *effect);
+
+/* ---- looking and steering (RPC) ---- */
+uint32_t p2p_count(const struct p2p *p2p, bool inbound, bool outbound); /* with a finished handshake */
+void p2p_show_peers(const struct p2p *p2p, struct json_writer *w);      /* getpeerinfo's array */
+void p2p_show_addresses(const struct p2p *p2p, struct json_writer *w, uint32_t count, uint8_t network); /* 0: any */
+struct p2p_totals { uint64_t received_b, sent_b; };
+struct p2p_totals p2p_totals(const struct p2p *p2p);
+bool p2p_is_active(const struct p2p *p2p);
+void p2p_set_active(struct p2p *p2p, bool active);
+/* "add", "remove", "onetry": -23, -24 */
+bool p2p_add_node(struct p2p *p2p, struct span node, const char *command, struct fail *why) MUST_USE;
+bool p2p_disconnect(struct p2p *p2p, struct span address, int64_t id, struct fail *why) MUST_USE; /* -29 */
+bool p2p_ban(struct p2p *p2p, struct span subnet, bool add, int64_t until_s, struct fail *why) MUST_USE;
+void p2p_clear_bans(struct p2p *p2p);
+void p2p_ping_all(struct p2p *p2p);
+/* Has any peer that we did not get from ourselves shown our tip or less? (coins mined alone may vanish) */
+bool p2p_has_agreed(const struct p2p *p2p);
+/* The best height that peers claim with headers we know. */
+int32_t p2p_best_known_height(const struct p2p *p2p);
+
+#endif
