@@ -20,6 +20,9 @@ void *mem_try_array(size_t count, size_t size_b) MUST_USE;
 /* Makes room for `want` elements, doubling; false leaves the array as it was. New room is zeroed.
  * limit: elements; want > limit fails. *array is void** in disguise: pass &pointer. */
 bool mem_try_grow(void *array, uint32_t *capacity, uint32_t want, uint32_t limit, size_t size_b) MUST_USE;
+/* For buffers: memory (may be NULL) at a new size, its bytes kept up to the smaller of both sizes. NULL:
+ * memory is as it was. New room is not zeroed: a buffer's bytes count from when they are written. */
+void *mem_try_resize(void *memory, size_t size_b) MUST_USE;
 void mem_free(void *memory);
 /* Overwrites in a way the compiler may not drop. */
 void mem_wipe(void *memory, size_t size_b);
