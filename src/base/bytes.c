@@ -466,6 +466,26 @@ bool hex_to_buf(struct buf *out, struct span hex)
     return true;
 }
 
+/* ---- UTF-8 ---- */
+
+const uint8_t *utf8_next(const uint8_t *at, const uint8_t *end)
+{
+    uint8_t c = *at;
+    if (c < 0x80)
+        return at + 1;
+    size_t more = c >= 0xc2 && c <= 0xdf ? 1 : (c & 0xf0) == 0xe0 ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : 0;
+    if (more == 0 || (size_t)(end - at) <= more)
+        return NULL;
+    uint8_t least = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    uint8_t most = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (at[1] < least || at[1] > most)
+        return NULL;
+    for (size_t i = 2; i <= more; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return NULL;
+    return at + more + 1;
+}
+
 /* ---- narrowing ---- */
 
 bool to_u32(uint32_t *out, uint64_t v, struct fail *why)

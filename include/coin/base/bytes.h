@@ -98,6 +98,11 @@ void hex_encode(char *out, const void *data, size_t size_b);
 bool hex_decode(uint8_t *out, size_t size_b, struct span hex) MUST_USE;
 bool hex_to_buf(struct buf *out, struct span hex) MUST_USE; /* even length, hex only, within the limit */
 
+/* ---- UTF-8 ---- */
+/* Behind the character that starts at `at` (at < end); NULL when it is overlong, a surrogate, beyond
+ * U+10FFFF, cut, or no start (Unicode 15, table 3-7). */
+const uint8_t *utf8_next(const uint8_t *at, const uint8_t *end);
+
 /* ---- narrowing, checked (FAIL_INVALID, code "out-of-range") ---- */
 bool to_u32(uint32_t *out, uint64_t v, struct fail *why) MUST_USE;
 bool to_i32(int32_t *out, int64_t v, struct fail *why) MUST_USE;

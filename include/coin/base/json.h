@@ -53,8 +53,7 @@ void decimal_print(char out[32], int64_t v, uint32_t decimals);
 struct json_writer {
     struct buf *out;
     uint32_t depth;
-    uint64_t has_item; /* bit per depth: a comma is due */
-    bool after_key;
+    bool comma_due, after_key;
     uint32_t indent; /* spaces per level; 0: compact, as servers send */
 };
 void jw_init(struct json_writer *w, struct buf *out, uint32_t indent);
@@ -68,7 +67,7 @@ void jw_null(struct json_writer *w);
 void jw_bool(struct json_writer *w, bool v);
 void jw_i64(struct json_writer *w, int64_t v);
 void jw_u64(struct json_writer *w, uint64_t v);
-void jw_double(struct json_writer *w, double v); /* shortest text that reads back the same, as Bitcoin's */
+void jw_double(struct json_writer *w, double v); /* 16 digits, as Bitcoin's; not finite: null */
 void jw_text(struct json_writer *w, const char *text);
 void jw_string(struct json_writer *w, struct span utf8); /* escapes; invalid UTF-8 becomes U+FFFD */
 void jw_hex(struct json_writer *w, const void *data, size_t size_b);

@@ -15,6 +15,7 @@ enum log_category {
     LOG_ADDRMAN, LOG_SELECTCOINS, LOG_REINDEX, LOG_CMPCTBLOCK, LOG_RAND, LOG_PRUNE, LOG_PROXY,
     LOG_MEMPOOLREJ, LOG_LIBEVENT, LOG_COINDB, LOG_QT, LOG_LEVELDB, LOG_VALIDATION, LOG_I2P, LOG_IPC,
     LOG_LOCK, LOG_BLOCKSTORAGE, LOG_TXRECONCILIATION, LOG_SCAN, LOG_TXPACKAGES, LOG_KERNEL, LOG_MINING,
+    LOG_TOR, LOG_PRIVATEBROADCAST,
     LOG_CATEGORIES
 };
 
@@ -23,10 +24,12 @@ void log_write(enum log_level level, enum log_category category, const char *for
 #define log_error(...) log_write(LOG_ERROR, LOG_ALWAYS, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, LOG_ALWAYS, __VA_ARGS__)
 #define log_info(...) log_write(LOG_INFO, LOG_ALWAYS, __VA_ARGS__)
-#define log_debug(category, ...) log_write(LOG_DEBUG, category, __VA_ARGS__)
+/* The arguments are not evaluated while the category is off. */
+#define log_debug(category, ...) \
+    (log_enabled(category) ? log_write(LOG_DEBUG, category, __VA_ARGS__) : (void)0)
 
 const char *log_category_name(enum log_category category);
-/* "1", "all" and "" mean every category; false: no such name. */
+/* "1", "all" and "" mean every category, "0" and "none" turn all off; false: no such name. */
 bool log_enable(const char *name, bool on);
 bool log_enabled(enum log_category category);
 
