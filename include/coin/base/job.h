@@ -46,9 +46,10 @@ struct job_serial {
 /* ---- the real pool: POSIX threads ---- */
 struct pool;
 /* threads: workers for all lanes but JOB_MINE; mine_threads may be 0. wake(ctx) is called from a worker
- * whenever the result queue goes from empty to non-empty; it must only wake the loop. */
+ * whenever the result queue goes from empty to non-empty, and by pool_collect when it leaves results; it
+ * must only wake the loop. NULL: the threads could not be started. */
 struct pool *pool_new(uint32_t threads, uint32_t mine_threads, void (*wake)(void *ctx), void *ctx);
-/* false: the lane is full; the job is untouched and still the caller's. Thread: loop. */
+/* false: the lane is full, or nobody mines; the job is still the caller's. Thread: loop. */
 bool pool_submit(struct pool *pool, struct job *job) MUST_USE;
 /* Runs `done` of up to max results; returns how many. Thread: loop. */
 uint32_t pool_collect(struct pool *pool, uint32_t max);
