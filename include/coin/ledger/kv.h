@@ -25,6 +25,13 @@ void kv_batch_init(struct kv_batch *batch, size_t limit_b);
 void kv_batch_clear(struct kv_batch *batch);
 void kv_batch_put(struct kv_batch *batch, struct span key, struct span value);
 void kv_batch_delete(struct kv_batch *batch, struct span key);
+void kv_batch_reset(struct kv_batch *batch); /* empty again, its memory kept */
+/* Walks a batch: rd_init(&r, buf_span(&batch->ops)), then until false. */
+struct kv_op {
+    bool is_put;
+    struct span key, value; /* views into the batch */
+};
+bool kv_batch_next(struct reader *r, struct kv_op *out);
 
 struct kv;
 struct kv_iter;
@@ -46,6 +53,8 @@ bool kv_get(struct kv *kv, struct span key, struct buf *value, bool *found, stru
 bool kv_write(struct kv *kv, const struct kv_batch *batch, bool sync, struct fail *why) MUST_USE;
 void kv_close(struct kv *kv); /* NULL is accepted */
 
+/* Names the store in a failure: FAIL_LOCAL, code "database", detail "path: text; remedy". */
+bool kv_fail(struct fail *why, const char *path, const char *text);
 /* FAIL_LOCAL: damaged, locked, unreadable; the detail names the folder and the remedy. */
 struct kv *kv_leveldb_open(void *unused, const char *path, const struct kv_options *options, struct fail *why);
 
