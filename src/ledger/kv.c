@@ -77,7 +77,7 @@ void kv_close(struct kv *kv)
 bool kv_fail(struct fail *why, const char *path, const char *text)
 {
     const char *remedy = "stop the node, check the disk, and start with -reindex";
-    if (strstr(text, "lock") != NULL)
+    if (strstr(text, "/LOCK") != NULL)
         remedy = "another program uses it; stop that first";
     else if (strstr(text, "No space") != NULL)
         remedy = "free some disk space and start again";

@@ -860,7 +860,7 @@ struct kv *sim_kv_open(
         sim->stores = store;
     }
     if (store->open) {
-        kv_fail(why, path, "the store is locked");
+        kv_fail(why, path, "lock store/LOCK: already held");
         return NULL;
     }
     store->open = true;
