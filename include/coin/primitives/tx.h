@@ -52,6 +52,8 @@ bool tx_is_coinbase(const struct tx *tx);
 bool tx_decode(struct tx **out, struct span bytes, struct fail *why) MUST_USE;
 /* As Bitcoin's RPC reads hex: tries with witness, then without (a tx with no inputs looks like one with).*/
 bool tx_decode_lenient(struct tx **out, struct span bytes, struct fail *why) MUST_USE;
+/* Without witness only: no inputs means no inputs. */
+bool tx_decode_stripped(struct tx **out, struct span bytes, struct fail *why) MUST_USE;
 /* Parses one tx at the cursor into the arena (no copy: views into r's bytes); used for blocks. */
 bool tx_read(struct tx *out, struct reader *r, struct arena *arena, bool allow_witness) MUST_USE;
 struct tx *tx_ref(struct tx *tx);
