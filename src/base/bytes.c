@@ -266,13 +266,17 @@ uint8_t rd_u8(struct reader *r)
 uint16_t rd_u16le(struct reader *r)
 {
     const uint8_t *p = rd_take(r, 2);
-    return p != NULL ? (uint16_t)(p[0] | p[1] << 8) : 0;
+    if (p == NULL)
+        return 0;
+    return (uint16_t)((unsigned)p[0] | (unsigned)p[1] << 8);
 }
 
 uint16_t rd_u16be(struct reader *r)
 {
     const uint8_t *p = rd_take(r, 2);
-    return p != NULL ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+    if (p == NULL)
+        return 0;
+    return (uint16_t)((unsigned)p[0] << 8 | (unsigned)p[1]);
 }
 
 uint32_t rd_u32le(struct reader *r)

@@ -38,10 +38,18 @@ bool config_parse_args(struct config *config, int argc, char *const argv[], stru
 bool config_read_file(struct config *config, const char *path, bool must_exist, struct fail *why) MUST_USE;
 /* section: "main", "regtest", ...; is_default_chain: network options at the file's top count. */
 void config_select_chain(struct config *config, const char *section, bool is_default_chain);
+/* After config_select_chain: refuses what is wrong in the chosen chain's section (unknown names there; at
+ * the top they fail at once). FAIL_REQUEST. */
+bool config_check(const struct config *config, struct fail *why) MUST_USE;
+/* Network options that stand at a file's top only, and so do nothing on the chosen chain: names from
+ * index 0, NULL past the end. Bitcoin warns: "Config setting for -port only applied on ...". */
+const char *config_misplaced(const struct config *config, uint32_t index);
 
 bool config_is_set(const struct config *config, const char *name); /* given anywhere, not by default */
+bool config_is_negated(const struct config *config, const char *name); /* the last word was -nox */
 const char *config_text(const struct config *config, const char *name); /* NULL: no value, no default */
 bool config_flag(const struct config *config, const char *name);        /* Bitcoin's: "", non-zero = true */
+/* Not set: the table's default, and `otherwise` where that has none. OPT_AMOUNT: in 10^-8. */
 int64_t config_int(const struct config *config, const char *name, int64_t otherwise);
 /* Lists: index from 0; NULL past the end. */
 const char *config_list(const struct config *config, const char *name, uint32_t index);
