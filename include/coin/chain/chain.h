@@ -52,8 +52,8 @@ struct chain_snapshot {
 
 struct chain {
     /* names */
-    char name[CHAIN_NAME_SIZE_B];     /* folder, section and -chain= name: "coin", "regtest", "main" ... */
-    char rpc_name[CHAIN_NAME_SIZE_B]; /* getblockchaininfo.chain */
+    char name[CHAIN_NAME_SIZE_B];     /* folder and -chain= name: "coin", "regtest", "bitcoin" ... */
+    char rpc_name[CHAIN_NAME_SIZE_B]; /* getblockchaininfo.chain: "main" for bitcoin */
     char ticker[16];
     bool is_bitcoin; /* one of Bitcoin's own: its identity on the wire, wallets not made by themselves */
 
@@ -114,7 +114,7 @@ struct chain {
     uint8_t rules_hash[32]; /* over all that decides validity; not ports, seeds, assumed_valid */
 };
 
-/* name_or_file: a built-in name (also "main", "test" aliases of Bitcoin's), or a path that ends in
+/* name_or_file: a built-in name ("main" is Bitcoin's), or a path that ends in
  * .json. FAIL_REQUEST names the key or the file. */
 struct chain *chain_load(const char *name_or_file, struct fail *why) MUST_USE;
 struct chain *chain_parse(struct span json, struct fail *why) MUST_USE;
@@ -123,13 +123,15 @@ void chain_free(struct chain *chain);
 /* regtest's overrides: "segwit@432" (-testactivationheight), "testdummy:start:end[:height]" (-vbparams). */
 bool chain_set_activation_height(struct chain *chain, const char *text, struct fail *why) MUST_USE;
 bool chain_set_deployment(struct chain *chain, const char *text, struct fail *why) MUST_USE;
+/* BIP325 (-signetchallenge): another signet, with its own magic; forgets what was known of the old. */
+bool chain_set_signet_challenge(struct chain *chain, const char *hex, struct fail *why) MUST_USE;
 
 int64_t chain_subsidy_sat(const struct chain *chain, int32_t height);
 
 /* Bitcoin derives time-outs from 600 s; ours follow the spacing: 20 spacings, and so on. */
 int64_t chain_scaled_s(const struct chain *chain, int64_t spacings);
 
-/* The keys that a chain file may have, in the order of doc/chains.md; NULL-terminated. */
-extern const char *const chain_keys[];
+/* The keys that a chain file may have, in the order of doc/chains.md; NULL past the end. */
+const char *chain_key_name(uint32_t index);
 
 #endif
