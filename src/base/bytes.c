@@ -1,7 +1,7 @@
-/* Bytes: views, owned buffers, the sticky reader, hex. A buffer doubles up to its limit, so appending is
- * linear in all; once a write did not fit, nothing more is written, and the one question at the end
- * tells. A reader that failed stands at its end, so that every later read is short by itself and each
- * read needs one comparison only. */
+/* Bytes: views, owned buffers, the sticky reader, hex. A buffer doubles up to its limit, so
+ * appending is linear in all; once a write did not fit, nothing more is written, and the one
+ * question at the end tells. A reader that failed stands at its end, so that every later read is
+ * short by itself and each read needs one comparison only. */
 #include "coin/base/bytes.h"
 
 #include <stdarg.h>

@@ -1,11 +1,12 @@
-/* Options. What the user said is kept as a list of entries in the order it was said: where it stood
- * (arguments, or a file's section), for which rule, with which value. A look-up walks the list by
- * precedence, so the chain may be chosen after the files were read, from what they say themselves.
+/* Options. What the user said is kept as a list of entries in the order it was said: where it
+ * stood (arguments, or a file's section), for which rule, with which value. A look-up walks the
+ * list by precedence, so the chain may be chosen after the files were read, from what they say
+ * themselves.
  *
- * The syntax is Bitcoin's (its bitcoin.conf must read the same here); one thing is stricter: an unknown
- * name in a file is refused as it is on the command line, because a misspelt `rpcallowip` that is
- * silently dropped is how nodes end up open or deaf. Complaints about the section of a chain are kept
- * until that chain is chosen. */
+ * The syntax is Bitcoin's (its bitcoin.conf must read the same here); one thing is stricter: an
+ * unknown name in a file is refused as it is on the command line, because a misspelt `rpcallowip`
+ * that is silently dropped is how nodes end up open or deaf. Complaints about the section of a
+ * chain are kept until that chain is chosen. */
 #include "coin/base/config.h"
 
 #include <ctype.h>
@@ -27,7 +28,7 @@ enum source { SOURCE_ARGS, SOURCE_FILE, SOURCE_SOFT };
 
 struct entry {
     enum source source;
-    const char *section;  /* SOURCE_FILE: NULL at the top */
+    const char *section; /* SOURCE_FILE: NULL at the top */
     const char *only_for; /* NULL, or the section whose includeconf brought it */
     const struct option_rule *rule; /* NULL: a complaint, `value` is its text */
     const char *value;
@@ -62,13 +63,14 @@ struct key {
 
 static bool parse_arg(struct config *config, const char *arg, struct fail *why);
 static void key_split(const struct config *config, struct key *key, struct span text);
-static bool add_value(struct config *config, struct entry *entry, const char *value, bool negated,
-    struct fail *why);
+static bool add_value(
+    struct config *config, struct entry *entry, const char *value, bool negated, struct fail *why);
 static bool add_entry(struct config *config, const struct entry *entry, struct fail *why);
 static bool read_text(struct reading *r, struct span text, struct fail *why);
 static bool read_line(struct reading *r, struct span line, struct fail *why);
 static bool read_option(struct reading *r, struct span name, struct span value, struct fail *why);
-static bool read_include(struct reading *r, const char *section, const char *name, struct fail *why);
+static bool read_include(
+    struct reading *r, const char *section, const char *name, struct fail *why);
 static bool complain(struct reading *r, const char *section, const char *text, struct fail *why);
 static void unknown_text(const struct config *config, const char *name, char *out, size_t size_b);
 static char *keep(struct config *config, struct span text, struct fail *why);
@@ -76,13 +78,14 @@ static struct span trim(struct span text);
 static const struct option_rule *find_rule(const struct config *config, const char *name);
 static bool entry_counts(const struct config *config, const struct entry *entry);
 static int entry_rank(const struct entry *entry);
-static const struct entry *find_single(const struct config *config, const struct option_rule *rule,
-    int rank_max);
-static bool find_in_list(const struct config *config, const struct option_rule *rule, uint32_t index,
-    const char **value);
+static const struct entry *find_single(
+    const struct config *config, const struct option_rule *rule, int rank_max);
+static bool find_in_list(const struct config *config, const struct option_rule *rule,
+    uint32_t index, const char **value);
 static bool text_to_bool(const char *text);
 static int64_t text_to_int(const char *text);
-static void print_group(const struct config *config, struct buf *out, const char *group, bool debug);
+static void print_group(
+    const struct config *config, struct buf *out, const char *group, bool debug);
 static void print_option(struct buf *out, const struct option_rule *rule);
 static void print_wrapped(struct buf *out, const char *text);
 static uint32_t distance(const char *a, const char *b);
@@ -125,8 +128,8 @@ bool config_read_file(struct config *config, const char *path, bool must_exist, 
     struct reading reading = { .config = config, .path = path };
     struct buf text;
     buf_init(&text, CONFIG_FILE_MAX_B);
-    bool good = file_read_all(&disk_posix, path, &text, why) &&
-        read_text(&reading, buf_span(&text), why);
+    bool good =
+        file_read_all(&disk_posix, path, &text, why) && read_text(&reading, buf_span(&text), why);
     buf_clear(&text);
     if (!good)
         why->kind = FAIL_REQUEST;
@@ -273,14 +276,15 @@ static bool parse_arg(struct config *config, const char *arg, struct fail *why)
         return false;
     }
     if (strcmp(key.rule->name, "includeconf") == 0 && !key.negated)
-        return fail_request(why, 0, "-includeconf cannot be used from commandline; -includeconf=\"%s\"",
+        return fail_request(why, 0,
+            "-includeconf cannot be used from commandline; -includeconf=\"%s\"",
             equals != NULL ? equals + 1 : "");
     struct entry entry = { .source = SOURCE_ARGS, .rule = key.rule };
     return add_value(config, &entry, equals != NULL ? equals + 1 : NULL, key.negated, why);
 }
 
-/* "regtest.nolisten" is section "regtest", name "listen", negated. A name too long to be known stays
- * unknown. */
+/* "regtest.nolisten" is section "regtest", name "listen", negated. A name too long to be known
+ * stays unknown. */
 static void key_split(const struct config *config, struct key *key, struct span text)
 {
     memset(key, 0, sizeof *key);
@@ -288,8 +292,8 @@ static void key_split(const struct config *config, struct key *key, struct span 
     struct span section = { text.data, dot != NULL ? (size_t)(dot - text.data) : 0 };
     if (dot != NULL)
         text = span_of(dot + 1, text.size_b - section.size_b - 1);
-    snprintf(key->section, sizeof key->section, "%.*s", (int)(section.size_b < NAME_MAX_B ? section.size_b : 0),
-        (const char *)section.data);
+    snprintf(key->section, sizeof key->section, "%.*s",
+        (int)(section.size_b < NAME_MAX_B ? section.size_b : 0), (const char *)section.data);
     bool fits = text.size_b < NAME_MAX_B;
     snprintf(key->name, sizeof key->name, "%.*s", (int)(fits ? text.size_b : NAME_MAX_B - 1),
         (const char *)text.data);
@@ -302,8 +306,8 @@ static void key_split(const struct config *config, struct key *key, struct span 
 }
 
 /* Bitcoin's reading of a value: `-nox` is x=0, and so is `-nox=1`; `-nox=0` is x=1. */
-static bool add_value(struct config *config, struct entry *entry, const char *value, bool negated,
-    struct fail *why)
+static bool add_value(
+    struct config *config, struct entry *entry, const char *value, bool negated, struct fail *why)
 {
     const char *text = value != NULL ? value : "";
     if (negated) {
@@ -313,7 +317,8 @@ static bool add_value(struct config *config, struct entry *entry, const char *va
     int64_t amount_sat;
     if (entry->rule->type == OPT_AMOUNT &&
         (!decimal_parse(&amount_sat, span_text(text), 8) || amount_sat < 0))
-        return fail_request(why, 0, "Invalid amount for -%s=<amount>: '%s'", entry->rule->name, text);
+        return fail_request(
+            why, 0, "Invalid amount for -%s=<amount>: '%s'", entry->rule->name, text);
     entry->value = keep(config, span_text(text), why);
     return entry->value != NULL && add_entry(config, entry, why);
 }
@@ -370,14 +375,16 @@ static bool read_line(struct reading *r, struct span line, struct fail *why)
         fail_request(why, 0, "parse error on line %u: %.*s", r->line, shown, text);
         if (is_no)
             fail_request(why, 0,
-                "parse error on line %u: %.*s, if you intended to specify a negated option, use %.*s=1 "
+                "parse error on line %u: %.*s, if you intended to specify a negated option, use "
+                "%.*s=1 "
                 "instead",
                 r->line, shown, text, shown, text);
         return false;
     }
     struct span name = trim(span_of(line.data, (size_t)(equals - line.data)));
     struct span value = trim(span_of(equals + 1, line.size_b - (size_t)(equals - line.data) - 1));
-    if (hash != NULL && memmem(name.data, name.size_b, "rpcpassword", strlen("rpcpassword")) != NULL)
+    if (hash != NULL &&
+        memmem(name.data, name.size_b, "rpcpassword", strlen("rpcpassword")) != NULL)
         return fail_request(why, 0,
             "parse error on line %u, using # in rpcpassword can be ambiguous and should be avoided",
             r->line);
@@ -403,7 +410,8 @@ static bool read_option(struct reading *r, struct span name, struct span value, 
         char near[FAIL_DETAIL_SIZE_B / 2];
         unknown_text(config, key.name, near, sizeof near);
         snprintf(text, sizeof text, "unknown option %.*s on line %u of %.100s%.100s",
-            (int)(name.size_b < 80 ? name.size_b : 80), (const char *)name.data, r->line, r->path, near);
+            (int)(name.size_b < 80 ? name.size_b : 80), (const char *)name.data, r->line, r->path,
+            near);
         return complain(r, section, text, why);
     }
     char *kept = keep(config, value, why);
@@ -437,18 +445,21 @@ static bool read_include(struct reading *r, const char *section, const char *nam
     if (said != NULL && said->negated) /* -noincludeconf */
         return true;
     if (r->included) {
-        snprintf(text, sizeof text, "includeconf cannot be used from included files (line %u of %.150s)",
-            r->line, r->path);
+        snprintf(text, sizeof text,
+            "includeconf cannot be used from included files (line %u of %.150s)", r->line, r->path);
         return complain(r, section, text, why);
     }
     const char *slash = strrchr(r->path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - r->path + 1) : 0, r->path);
+    snprintf(
+        folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - r->path + 1) : 0, r->path);
     if (!path_join(path, name[0] == '/' ? "" : folder, name, why))
         return false;
     struct buf content;
     buf_init(&content, CONFIG_FILE_MAX_B);
     struct fail wrong = { 0 };
-    struct reading inner = { .config = config, .path = path, .only_for = section, .included = true };
+    struct reading inner = {
+        .config = config, .path = path, .only_for = section, .included = true
+    };
     bool good = file_read_all(&disk_posix, path, &content, &wrong);
     if (!good) {
         snprintf(text, sizeof text, "Failed to include configuration file %.200s", name);
@@ -496,7 +507,7 @@ static struct span trim(struct span text)
     while (text.size_b > 0 && strchr(" \t\r\n", text.data[0]) != NULL && text.data[0] != '\0')
         text = span_of(text.data + 1, text.size_b - 1);
     while (text.size_b > 0 && strchr(" \t\r\n", text.data[text.size_b - 1]) != NULL &&
-        text.data[text.size_b - 1] != '\0')
+           text.data[text.size_b - 1] != '\0')
         text.size_b--;
     return text;
 }
@@ -520,7 +531,8 @@ static bool entry_counts(const struct config *config, const struct entry *entry)
         return false;
     if (entry->section != NULL)
         return config->section != NULL && strcmp(entry->section, config->section) == 0;
-    return config->is_default_chain || entry->rule == NULL || (entry->rule->where & OPT_NETWORK) == 0;
+    return config->is_default_chain || entry->rule == NULL ||
+           (entry->rule->where & OPT_NETWORK) == 0;
 }
 
 static int entry_rank(const struct entry *entry)
@@ -537,8 +549,8 @@ static int entry_rank(const struct entry *entry)
 }
 
 /* The last entry of the best rank, or NULL. */
-static const struct entry *find_single(const struct config *config, const struct option_rule *rule,
-    int rank_max)
+static const struct entry *find_single(
+    const struct config *config, const struct option_rule *rule, int rank_max)
 {
     const struct entry *best = NULL;
     for (uint32_t i = 0; rule != NULL && i < config->count; i++) {
@@ -552,14 +564,15 @@ static const struct entry *find_single(const struct config *config, const struct
 }
 
 /* false: nobody said anything about this list, so its default counts. */
-static bool find_in_list(const struct config *config, const struct option_rule *rule, uint32_t index,
-    const char **value)
+static bool find_in_list(
+    const struct config *config, const struct option_rule *rule, uint32_t index, const char **value)
 {
     bool said = false, cut = false;
     for (int rank = 0; rank <= RANK_SOFT && !cut; rank++) {
         if (rank == RANK_SOFT && said)
             break;
-        uint32_t from = 0; /* behind the last negation of this source; it hides lesser sources too */
+        uint32_t from =
+            0; /* behind the last negation of this source; it hides lesser sources too */
         for (uint32_t i = 0; i < config->count; i++) {
             const struct entry *entry = &config->entries[i];
             if (entry->rule == rule && entry->negated && entry_rank(entry) == rank &&
@@ -585,8 +598,8 @@ static bool text_to_bool(const char *text)
     return text[0] == '\0' || text_to_int(text) != 0;
 }
 
-/* Bitcoin's: leading spaces and one plus are skipped, digits count as far as they go, too large becomes
- * the largest, no number is 0. */
+/* Bitcoin's: leading spaces and one plus are skipped, digits count as far as they go, too large
+ * becomes the largest, no number is 0. */
 static int64_t text_to_int(const char *text)
 {
     while (isspace((unsigned char)*text))
@@ -670,7 +683,8 @@ static void print_wrapped(struct buf *out, const char *text)
         buf_put_u8(out, '\n');
 }
 
-/* Edits (insert, drop, replace, swap two neighbours) that turn a into b; long names are far from all. */
+/* Edits (insert, drop, replace, swap two neighbours) that turn a into b; long names are far from
+ * all. */
 static uint32_t distance(const char *a, const char *b)
 {
     size_t a_b = strlen(a), b_b = strlen(b);
@@ -688,7 +702,8 @@ static uint32_t distance(const char *a, const char *b)
                 best = last[j] + 1;
             if (now[j - 1] + 1 < best)
                 best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < best)
                 best = before[j - 2] + 1;
             now[j] = best;
         }

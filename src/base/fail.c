@@ -1,6 +1,6 @@
-/* Failures as values. Everything is formatted into the caller's fixed struct, so no path here can fail
- * itself: a text that is too long is cut, which costs a few words and never the verdict. `why` may be
- * NULL for callers that only want the yes or no. */
+/* Failures as values. Everything is formatted into the caller's fixed struct, so no path here can
+ * fail itself: a text that is too long is cut, which costs a few words and never the verdict.
+ * `why` may be NULL for callers that only want the yes or no. */
 #include "coin/base/fail.h"
 
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-/* Files by POSIX calls, and what every disk can do with them. Writes and reads are positioned, so a
- * handle has no cursor that two jobs could fight over. New files are readable by their owner alone: some
- * hold keys. Replacing a file goes through a synced neighbour and a rename, so that a crash leaves the
- * old content or the new, never a part. */
+/* Files by POSIX calls, and what every disk can do with them. Writes and reads are positioned, so
+ * a handle has no cursor that two jobs could fight over. New files are readable by their owner
+ * alone: some hold keys. Replacing a file goes through a synced neighbour and a rename, so that a
+ * crash leaves the old content or the new, never a part. */
 #include "coin/base/file.h"
 
 #include <dirent.h>
@@ -25,9 +25,10 @@ struct posix_file {
 };
 
 static struct file *posix_open(void *ctx, const char *path, enum file_mode mode, struct fail *why);
-static bool posix_write_at(struct file *file, uint64_t offset_b, struct span bytes, struct fail *why);
-static bool posix_read_at(struct file *file, uint64_t offset_b, void *out, size_t size_b,
-    struct fail *why);
+static bool posix_write_at(
+    struct file *file, uint64_t offset_b, struct span bytes, struct fail *why);
+static bool posix_read_at(
+    struct file *file, uint64_t offset_b, void *out, size_t size_b, struct fail *why);
 static bool posix_size(struct file *file, uint64_t *size_b, struct fail *why);
 static bool posix_truncate(struct file *file, uint64_t size_b, struct fail *why);
 static bool posix_sync(struct file *file, struct fail *why);
@@ -40,7 +41,8 @@ static bool posix_sync_dir(void *ctx, const char *path, struct fail *why);
 static bool posix_list(void *ctx, const char *path, bool (*each)(void *arg, const char *name),
     void *arg, struct fail *why);
 static bool posix_free_space(void *ctx, const char *path, uint64_t *free_b, struct fail *why);
-static bool read_names(DIR *dir, const char *path, char ***names, uint32_t *count, struct fail *why);
+static bool read_names(
+    DIR *dir, const char *path, char ***names, uint32_t *count, struct fail *why);
 static int compare_texts(const void *a, const void *b);
 static struct posix_file *posix(struct file *file);
 static bool folder_of(char *out, const char *path, struct fail *why);
@@ -101,8 +103,8 @@ bool file_read_all(const struct disk *disk, const char *path, struct buf *out, s
     uint64_t size_b = 0;
     bool good = file_size(file, &size_b, why);
     if (good && size_b > out->limit_b - out->size_b)
-        good = fail_set(why, FAIL_LOCAL, "too-large", "%s: %llu bytes; at most %zu were expected", path,
-            (unsigned long long)size_b, out->limit_b - out->size_b);
+        good = fail_set(why, FAIL_LOCAL, "too-large", "%s: %llu bytes; at most %zu were expected",
+            path, (unsigned long long)size_b, out->limit_b - out->size_b);
     if (good) {
         uint8_t *room = buf_reserve(out, (size_t)size_b);
         good = room != NULL || fail_oom(why, path);
@@ -127,9 +129,10 @@ bool file_replace(const struct disk *disk, const char *path, struct span bytes, 
         return false;
     bool good = file_write_at(file, 0, bytes, why) && file_sync(file, why);
     file_close(file);
-    good = good && disk->rename(disk->ctx, fresh, path, why) && disk->sync_dir(disk->ctx, folder, why);
+    good = good && disk->rename(disk->ctx, fresh, path, why) &&
+        disk->sync_dir(disk->ctx, folder, why);
     if (!good) {
-        struct fail ignored; /* the first failure is the one to tell; a leftover is overwritten next time */
+        struct fail ignored; /* the first one is what to tell; a leftover is overwritten next time */
         if (disk->exists(disk->ctx, fresh))
             (void)!disk->remove(disk->ctx, fresh, &ignored);
     }
@@ -177,13 +180,14 @@ static struct file *posix_open(void *ctx, const char *path, enum file_mode mode,
     return &file->file;
 }
 
-static bool posix_write_at(struct file *file, uint64_t offset_b, struct span bytes, struct fail *why)
+static bool posix_write_at(
+    struct file *file, uint64_t offset_b, struct span bytes, struct fail *why)
 {
     struct posix_file *f = posix(file);
     size_t done_b = 0;
     while (done_b < bytes.size_b) {
-        ssize_t wrote_b = pwrite(f->fd, bytes.data + done_b, bytes.size_b - done_b,
-            (off_t)(offset_b + done_b));
+        ssize_t wrote_b =
+            pwrite(f->fd, bytes.data + done_b, bytes.size_b - done_b, (off_t)(offset_b + done_b));
         if (wrote_b < 0 && errno == EINTR)
             continue;
         if (wrote_b <= 0)
@@ -193,21 +197,22 @@ static bool posix_write_at(struct file *file, uint64_t offset_b, struct span byt
     return true;
 }
 
-static bool posix_read_at(struct file *file, uint64_t offset_b, void *out, size_t size_b,
-    struct fail *why)
+static bool posix_read_at(
+    struct file *file, uint64_t offset_b, void *out, size_t size_b, struct fail *why)
 {
     struct posix_file *f = posix(file);
     size_t done_b = 0;
     while (done_b < size_b) {
-        ssize_t read_b = pread(f->fd, (uint8_t *)out + done_b, size_b - done_b,
-            (off_t)(offset_b + done_b));
+        ssize_t read_b =
+            pread(f->fd, (uint8_t *)out + done_b, size_b - done_b, (off_t)(offset_b + done_b));
         if (read_b < 0 && errno == EINTR)
             continue;
         if (read_b < 0)
             return fail_io(why, errno, "cannot read %s", f->path);
         if (read_b == 0)
-            return fail_set(why, FAIL_LOCAL, "short-read", "%s ends at byte %llu, needed up to %llu",
-                f->path, (unsigned long long)(offset_b + done_b), (unsigned long long)(offset_b + size_b));
+            return fail_set(why, FAIL_LOCAL, "short-read",
+                "%s ends at byte %llu, needed up to %llu", f->path,
+                (unsigned long long)(offset_b + done_b), (unsigned long long)(offset_b + size_b));
         done_b += (size_t)read_b;
     }
     return true;
@@ -305,7 +310,8 @@ static bool posix_sync_dir(void *ctx, const char *path, struct fail *why)
         return fail_io(why, errno, "cannot open folder %s", path);
     int status = fsync(fd), error = errno;
     close(fd);
-    if (status != 0 && error != EINVAL) /* some file systems have nothing to sync here and say EINVAL */
+    /* Some file systems have nothing to sync here and say EINVAL. */
+    if (status != 0 && error != EINVAL)
         return fail_io(why, error, "cannot sync folder %s", path);
     return true;
 }

@@ -1,8 +1,8 @@
-/* Reading JSON, strictly by RFC 8259: one pass over the text, one node per value in an arena, strings
- * are views of the text unless they hold escapes. There is no recursion: open containers lie on a small
- * stack, so depth costs nothing and is bounded. Duplicate names are looked for when an object closes, by
- * sorting its names when there are many; text-long prefixes in common cost no more than the text itself
- * times a logarithm, so no input is quadratic.
+/* Reading JSON, strictly by RFC 8259: one pass over the text, one node per value in an arena,
+ * strings are views of the text unless they hold escapes. There is no recursion: open containers
+ * lie on a small stack, so depth costs nothing and is bounded. Duplicate names are looked for when
+ * an object closes, by sorting its names when there are many; text-long prefixes in common cost no
+ * more than the text itself times a logarithm, so no input is quadratic.
  *
  * Numbers are not converted: an amount such as 0.1 has no exact double, its text has. */
 #include "coin/base/json.h"
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one document may take: a value of two bytes of text takes a node, so the text alone is no useful
- * bound. 3.7 million values; the largest answers of a node have a tenth of that. */
+/* What one document may take: a value of two bytes of text takes a node, so the text alone is no
+ * useful bound. 3.7 million values; the largest answers of a node have a tenth of that. */
 #define JSON_MEMORY_MAX_B ((size_t)256 * 1024 * 1024)
 #define SORT_FROM_COUNT 16u
 #define NUMBER_TEXT_MAX_B 64u
@@ -428,8 +428,8 @@ static bool parse_string(struct parser *p, struct span *text)
     return true;
 }
 
-/* The first byte that is a quote, a backslash, a control character or not ASCII. Eight at a time: most
- * of a large request is hex. */
+/* The first byte that is a quote, a backslash, a control character or not ASCII. Eight at a time:
+ * most of a large request is hex. */
 static const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);

@@ -1,6 +1,7 @@
-/* Writing JSON straight into a buffer, laid out as Bitcoin's clients are used to: compact from a server,
- * or two spaces a level with every member on its own line. One bit says whether a comma is due; closing
- * a container sets it for the level outside, so no stack is needed and depth has no limit here. */
+/* Writing JSON straight into a buffer, laid out as Bitcoin's clients are used to: compact from a
+ * server, or two spaces a level with every member on its own line. One bit says whether a comma is
+ * due; closing a container sets it for the level outside, so no stack is needed and depth has no
+ * limit here. */
 #include "coin/base/json.h"
 
 #include <inttypes.h>

@@ -1,7 +1,7 @@
-/* Memory. The only file that calls the C allocator. What an outsider sizes may fail and says so; what we
- * size ourselves exits loudly, which is safe because the disk is valid at every instant. An arena is a
- * list of chunks that double up to a ceiling, newest first; a request larger than a chunk gets one of
- * its own behind the newest, so that the newest's free room is not lost.
+/* Memory. The only file that calls the C allocator. What an outsider sizes may fail and says so;
+ * what we size ourselves exits loudly, which is safe because the disk is valid at every instant.
+ * An arena is a list of chunks that double up to a ceiling, newest first; a request larger than a
+ * chunk gets one of its own behind the newest, so that the newest's free room is not lost.
  * Invariant: every byte handed out is zero and 8-byte aligned. */
 #include "coin/base/mem.h"
 
@@ -20,7 +20,8 @@ struct arena_chunk {
     uint64_t data[];
 };
 
-/* Counts down; the allocation that takes it from 1 to 0 fails. Atomic because jobs allocate as well. */
+/* Counts down; the allocation that takes it from 1 to 0 fails. Atomic because jobs allocate as
+ * well. */
 static atomic_uint fail_countdown;
 
 static bool must_fail(void);
@@ -189,7 +190,8 @@ static bool must_fail(void)
 
 static struct arena_chunk *arena_chunk_new(struct arena *arena, size_t need_b)
 {
-    /* As much again as was used so far: few chunks for large messages, little waste for small ones. */
+    /* As much again as was used so far: few chunks for large messages, little waste for small
+     * ones. */
     size_t size_b = arena->used_b;
     if (size_b < ARENA_CHUNK_MIN_B)
         size_b = ARENA_CHUNK_MIN_B;

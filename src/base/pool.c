@@ -1,13 +1,14 @@
-/* The worker pool: threads that run jobs, and the queue their results come back in. One lock guards all
- * of it; a worker takes it once per job, to hand back what it did and to take what comes next in the
- * same breath, so small jobs cost about a hundred nanoseconds and no system call while work is there.
+/* The worker pool: threads that run jobs, and the queue their results come back in. One lock
+ * guards all of it; a worker takes it once per job, to hand back what it did and to take what
+ * comes next in the same breath, so small jobs cost about a hundred nanoseconds and no system call
+ * while work is there.
  *
- * A worker is woken only when one sleeps that was not woken already: a thousand jobs submitted in a row
- * make as many wake-ups as there are idle workers, not a thousand.
+ * A worker is woken only when one sleeps that was not woken already: a thousand jobs submitted in
+ * a row make as many wake-ups as there are idle workers, not a thousand.
  *
- * A job of a serial waits in that serial's list while an earlier one is queued or runs, and moves to its
- * lane when that one has finished. Result and release happen under the same lock, because the owner may
- * free both job and serial as soon as it has seen the last result.
+ * A job of a serial waits in that serial's list while an earlier one is queued or runs, and moves
+ * to its lane when that one has finished. Result and release happen under the same lock, because
+ * the owner may free both job and serial as soon as it has seen the last result.
  *
  * JOB_SLOW never holds every worker when there are two or more: a tip must not wait for a report. */
 #include "coin/base/job.h"

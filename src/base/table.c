@@ -1,10 +1,10 @@
 /* Hash tables: open addressing with linear probing, removal by shifting back, so there are no
- * tombstones and a table that lives for months does not decay. The hash is SipHash under a secret key:
- * an outsider who chooses the keys cannot choose collisions.
+ * tombstones and a table that lives for months does not decay. The hash is SipHash under a secret
+ * key: an outsider who chooses the keys cannot choose collisions.
  *
- * A slot: u32 tag (low half of the hash, 0 = empty) | key | padding to 8 | value. The tag makes a failed
- * comparison cheap and lets the table grow without hashing again.
- * Invariant: between a key's home slot and the slot it lies in, no slot is empty. */
+ * A slot: u32 tag (low half of the hash, 0 = empty) | key | padding to 8 | value. The tag makes a
+ * failed comparison cheap and lets the table grow without hashing again. Invariant: between a
+ * key's home slot and the slot it lies in, no slot is empty. */
 #include "coin/base/table.h"
 
 #include <string.h>
