@@ -253,21 +253,21 @@ END_TEST
 
 START_TEST(collect_in_portions)
 {
-    struct pool *pool = pool_new(2, 0, on_wake, NULL);
+    struct pool *pool = pool_new(1, 0, on_wake, NULL);
     struct step *steps = steps_new(10, JOB_VERIFY);
+    struct job last = { .run = run_gate, .done = done_nothing, .lane = JOB_SLOW };
     for (uint32_t i = 0; i < 10; i++)
         ck_assert(pool_submit(pool, &steps[i].job));
-    while (atomic_load(&ran) < 10)
-        sched_yield();
-    uint32_t total = 0;
-    while (total < 10) {
-        uint32_t before = atomic_load(&wakes), got = pool_collect(pool, 3);
-        ck_assert_uint_le(got, 3);
-        total += got;
-        if (got == 3 && total < 10)
-            ck_assert_uint_ge(atomic_load(&wakes), before);
+    ck_assert(pool_submit(pool, &last));
+    gate_wait_inside(1); /* the only worker is here: ten results are in the queue */
+    for (uint32_t left = 10; left > 0;) {
+        uint32_t before = atomic_load(&wakes), expect = left < 3 ? left : 3;
+        ck_assert_uint_eq(pool_collect(pool, 3), expect);
+        left -= expect;
+        ck_assert_uint_eq(atomic_load(&wakes), before + (left > 0 ? 1 : 0)); /* asks to come again */
     }
     ck_assert_uint_eq(pool_collect(pool, 3), 0);
+    gate_set(true);
     pool_free(pool);
     mem_free(steps);
 }
