@@ -32,7 +32,9 @@ enum opcode {
 bool script_next(struct reader *r, uint8_t *op, struct span *push);
 const char *opcode_name(uint8_t op);
 void script_put_push(struct buf *out, struct span data); /* minimal encoding */
+void script_put_data(struct buf *out, struct span data); /* a push by size alone: never OP_1.. */
 void script_put_number(struct buf *out, int64_t n);      /* OP_1.. or a minimal push */
+bool script_push_is_minimal(uint8_t op, struct span push); /* BIP62: could no shorter opcode do it? */
 bool script_is_push_only(struct span script);
 bool script_is_unspendable(struct span script); /* OP_RETURN first or too long */
 void script_to_asm(struct buf *out, struct span script, bool sighash_names); /* as Bitcoin's RPC */
@@ -52,6 +54,11 @@ struct script_match {
 struct script_match script_match(struct span script);
 const char *script_kind_name(enum script_kind kind); /* "witness_v0_keyhash", as Bitcoin's RPC */
 bool script_witness_program(struct span script, uint32_t *version, struct span *program);
+bool script_is_p2sh(struct span script);
+bool script_is_anchor(struct span script);         /* pay to anchor: OP_1 <4e73> */
+bool script_pubkey_size_fits(struct span key);     /* first byte and length agree; not: on the curve */
+/* The keys of a multisig template, as views; returns how many, 0: not that template. */
+uint32_t script_multisig_keys(struct span script, struct span keys[SCRIPT_PUBKEYS_MAX]);
 
 /* ---- making ---- */
 void script_put_p2pkh(struct buf *out, const uint8_t hash[20]);
