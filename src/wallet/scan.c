@@ -1,0 +1,208 @@
+/* Following the chain. A wallet has one pointer, `synced`: the block up to which it knows everything. Whatever
+ * happened (a new block, a reorganisation, a restart, an import that asks to look again), one step moves it
+ * towards the tip: back when it stands on a branch that is no longer active, forward otherwise. A block that
+ * the node has just connected is taken from the effect; others are read from disk, one at a time. */
+
+#include "coin/base/log.h"
+#include "internal.h"
+
+#define SYNCED_SAVE_US (INT64_C(10) * 1000000) /* how much scanning a crash may cost */
+
+struct follow_read {
+    struct block_read read;
+    struct wallet *wallet;
+};
+
+static void step_back(struct wallet *wallet);
+static void advance(struct wallet *wallet, const struct block *block, struct block_index *index);
+static void read_next(struct wallet *wallet, struct block_index *next);
+static void on_read(struct block_read *read, const struct fail *why);
+static void finish_scan(struct wallet *wallet, const struct fail *why);
+static void resolve_blocks(struct wallet *wallet);
+
+static const struct fail no_fail = {.kind = FAIL_NONE};
+
+void scan_go_live(struct wallet *wallet)
+{
+    wallet->synced = ledger_find_fork(wallet->all->ledger, wallet->locator, wallet->locator_count);
+    resolve_blocks(wallet);
+    scan_follow(wallet);
+}
+
+void scan_follow(struct wallet *wallet)
+{
+    struct ledger *ledger = wallet->all->ledger;
+    if (wallet->reading || wallet->unloading)
+        return;
+    while (!ledger_is_active(ledger, wallet->synced))
+        step_back(wallet);
+    if (wallet->scanning && wallet->abort_scan) {
+        finish_scan(wallet, &(struct fail){.kind = FAIL_REQUEST, .rpc_code = -1, .detail = "Rescan aborted by user."});
+        return;
+    }
+    struct block_index *next = ledger_at(ledger, wallet->synced->height + 1);
+    if (next != NULL)
+        read_next(wallet, next);
+    else if (wallet->scanning)
+        finish_scan(wallet, &no_fail);
+}
+
+void scan_on_ledger(struct wallet *wallet, const struct ledger_effect *effect)
+{
+    if (effect->kind == LEDGER_CONNECTED && effect->index->prev == wallet->synced)
+        advance(wallet, effect->block, effect->index);
+    else if (effect->kind == LEDGER_DISCONNECTED && effect->index == wallet->synced)
+        step_back(wallet);
+    else if (effect->kind == LEDGER_TIP)
+        scan_follow(wallet);
+}
+
+void scan_save_synced(struct wallet *wallet)
+{
+    struct block_id ids[LOCATOR_MAX];
+    uint32_t count = ledger_locator(wallet->all->ledger, wallet->synced, ids);
+    image_put_locator(&wallet->batch, ids, count);
+    wallet->synced_dirty = false;
+    wallet->synced_saved_us = env_steady_us(wallet->all->env);
+}
+
+const struct block_index *wallet_synced(const struct wallet *wallet)
+{
+    return wallet->synced;
+}
+
+void wallet_rescan(struct wallet *wallet, int32_t from_height, struct ledger_done done)
+{
+    struct fail why;
+    if (wallet->scanning) {
+        fail_request(&why, -4, "Wallet is currently rescanning. Abort existing rescan or wait.");
+        done.fn(done.ctx, &why);
+        return;
+    }
+    struct block_index *start =
+        from_height > 0 ? ledger_at(wallet->all->ledger, from_height - 1) : ledger_genesis(wallet->all->ledger);
+    if (start == NULL) {
+        fail_request(&why, -8, "Invalid start_height");
+        done.fn(done.ctx, &why);
+        return;
+    }
+    wallet->scanning = true;
+    wallet->abort_scan = false;
+    wallet->scan_from = start->height;
+    wallet->scan_start_us = env_steady_us(wallet->all->env);
+    wallet->scan_done = done;
+    if (start->height < wallet->synced->height)
+        wallet->synced = start; /* what is known stays; seeing it twice changes nothing */
+    scan_follow(wallet);
+}
+
+bool wallet_is_scanning(const struct wallet *wallet, double *progress, int64_t *duration_s)
+{
+    int32_t tip = ledger_tip(wallet->all->ledger)->height;
+    if (!wallet->scanning)
+        return false;
+    int32_t all = tip - wallet->scan_from, past = wallet->synced->height - wallet->scan_from;
+    *progress = all > 0 ? (double)past / (double)all : 1;
+    *duration_s = (env_steady_us(wallet->all->env) - wallet->scan_start_us) / 1000000;
+    return true;
+}
+
+void wallet_abort_rescan(struct wallet *wallet)
+{
+    wallet->abort_scan = true;
+}
+
+static void step_back(struct wallet *wallet)
+{
+    history_block_disconnected(wallet, wallet->synced);
+    wallet->synced = wallet->synced->prev;
+    wallet->synced_dirty = true;
+    scan_save_synced(wallet);
+    wallet_write(wallet, NULL, NULL);
+}
+
+static void advance(struct wallet *wallet, const struct block *block, struct block_index *index)
+{
+    uint32_t rows = wallet->batch.count;
+    history_block_connected(wallet, block, index);
+    wallet->synced = index;
+    wallet->synced_dirty = true;
+    int64_t now_us = env_steady_us(wallet->all->env);
+    /* A block that concerns us is written with the place it takes us to; others only now and then. */
+    if (wallet->batch.count > rows || now_us - wallet->synced_saved_us > SYNCED_SAVE_US) {
+        scan_save_synced(wallet);
+        wallet_write(wallet, NULL, NULL);
+    }
+}
+
+static void read_next(struct wallet *wallet, struct block_index *next)
+{
+    struct follow_read *follow = mem_new(sizeof *follow);
+    follow->read = (struct block_read){.index = next, .want_block = true, .done = on_read};
+    follow->wallet = wallet;
+    if (!ledger_read_block(wallet->all->ledger, &follow->read)) {
+        mem_free(follow); /* the lane is full: the next tick goes on */
+        return;
+    }
+    wallet->reading = true;
+    wallet->jobs++;
+}
+
+static void on_read(struct block_read *read, const struct fail *why)
+{
+    struct follow_read *follow = (struct follow_read *)read;
+    struct wallet *wallet = follow->wallet;
+    wallet->reading = false;
+    wallet->jobs--;
+    if (why->kind != FAIL_NONE) {
+        log_error("Wallet \"%s\" cannot read block %s: %s", wallet->name, hash_show(read->index->id.b),
+            why->detail);
+        if (wallet->scanning)
+            finish_scan(wallet, why);
+    } else {
+        /* Meanwhile an effect may have brought it, or a reorganisation taken it away. */
+        if (read->index->prev == wallet->synced && ledger_is_active(wallet->all->ledger, read->index))
+            advance(wallet, read->block, read->index);
+        block_unref(read->block);
+        scan_follow(wallet);
+    }
+    mem_free(follow);
+    wallets_check_unload(wallet);
+}
+
+static void finish_scan(struct wallet *wallet, const struct fail *why)
+{
+    struct ledger_done done = wallet->scan_done;
+    wallet->scanning = false;
+    if (wallet->abort_scan) /* what was skipped was known before or is not wanted */
+        wallet->synced = ledger_tip(wallet->all->ledger);
+    wallet->abort_scan = false;
+    wallet->cache_valid = false;
+    scan_save_synced(wallet);
+    if (why->kind == FAIL_NONE) {
+        wallet_write(wallet, done.fn, done.ctx);
+    } else {
+        wallet_write(wallet, NULL, NULL);
+        done.fn(done.ctx, why);
+    }
+}
+
+/* The file names blocks by id; here they become entries of the index. A transaction whose block is not active
+ * any more waits to be confirmed again. */
+static void resolve_blocks(struct wallet *wallet)
+{
+    struct ledger *ledger = wallet->all->ledger;
+    for (uint32_t i = 0; i < wallet->tx_count; i++) {
+        struct wtx *wtx = wallet->ordered[i];
+        if (wtx->pub.state != WALLET_TX_CONFIRMED && wtx->pub.state != WALLET_TX_CONFLICTED)
+            continue;
+        struct block_index *block = ledger_find(ledger, &wtx->block_id);
+        if (block != NULL && ledger_is_active(ledger, block) && block->height <= wallet->synced->height) {
+            wtx->pub.block = block;
+        } else {
+            wtx->pub.state = WALLET_TX_INACTIVE;
+            wtx->pub.block = NULL;
+        }
+    }
+    wallet->cache_valid = false;
+}
