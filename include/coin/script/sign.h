@@ -19,12 +19,15 @@ struct sign_keys {
     bool (*script)(void *ctx, struct span *out, struct span hash);
 };
 
-/* Signs input `i` of the draft in place with what keys offers; complete: the input verifies afterwards.
+/* Signs input `i` of the draft in place with what keys offers; complete: the input verifies afterwards,
+ * under the standard flags. spent: the coins of all inputs (taproot signs them all).
  * hash_type: SIGHASH_ALL for ECDSA, SIGHASH_DEFAULT means ALL there. aux: 32 random bytes (BIP340).
  * Existing signatures are kept. false only on FAIL_NO_ROOM. */
 bool sign_input(struct tx_draft *draft, uint32_t i, const struct coin *spent, const struct sign_keys *keys,
     uint32_t hash_type, const uint8_t aux[32], bool *complete, struct fail *why) MUST_USE;
-/* Weight that the input's scriptSig and witness will have at most (wu), 0: unknown template. */
+/* Weight that signing adds at most to an empty input's (4 * TX_INPUT_SIZE_MIN_B): scriptSig, the longer
+ * length in front of it, and the witness with its count. 0: unknown template. keys may be NULL: then
+ * scripts behind hashes are unknown and keys taken to be compressed. */
 uint32_t sign_input_weight_wu(struct span script_pubkey, const struct sign_keys *keys);
 
 #endif
