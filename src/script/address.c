@@ -15,6 +15,7 @@
 
 #define RPC_INVALID_ADDRESS_OR_KEY (-5)
 #define BASE58_ADDRESS_B 21 /* version, hash */
+#define BASE58_CHECKSUM_B 4   /* decoded along, so it needs room */
 #define BASE58_TEXT_MAX_B 100 /* what may still be a mistyped address */
 #define WIF_B 33            /* version, key; one byte 01 more when compressed */
 #define WITNESS_VERSION_MAX 16
@@ -87,7 +88,7 @@ static bool decode_base58(struct buf *script, const struct chain *chain, struct 
 {
     struct buf bytes;
     bool ok = false;
-    buf_init(&bytes, BASE58_ADDRESS_B);
+    buf_init(&bytes, BASE58_ADDRESS_B + BASE58_CHECKSUM_B);
     if (base58check_decode(&bytes, text) && bytes.size_b == BASE58_ADDRESS_B) {
         ok = bytes.data[0] == chain->base58_p2pkh || bytes.data[0] == chain->base58_p2sh;
         if (ok && bytes.data[0] == chain->base58_p2pkh)
@@ -103,9 +104,9 @@ static bool explain_base58(const struct chain *chain, struct span text, struct f
 {
     const char *sentence = "Invalid or unsupported Segwit (Bech32) or Base58 encoding.";
     struct buf bytes, raw;
-    buf_init(&bytes, BASE58_ADDRESS_B);
+    buf_init(&bytes, BASE58_ADDRESS_B + BASE58_CHECKSUM_B);
     buf_init(&raw, BASE58_TEXT_MAX_B);
-    if (base58check_decode(&bytes, text)) {
+    if (base58check_decode(&bytes, text) && bytes.size_b <= BASE58_ADDRESS_B) {
         bool ours = bytes.size_b > 0 &&
                     (bytes.data[0] == chain->base58_p2pkh || bytes.data[0] == chain->base58_p2sh);
         sentence = ours ? "Invalid length for Base58 address (P2PKH or P2SH)"
@@ -235,10 +236,10 @@ bool wif_encode(char out[ADDRESS_SIZE_B], const struct chain *chain, const uint8
 bool wif_decode(uint8_t key[32], bool *compressed, const struct chain *chain, struct span text)
 {
     struct buf bytes;
-    buf_init(&bytes, WIF_B + 1);
+    buf_init(&bytes, WIF_B + 1 + BASE58_CHECKSUM_B);
     bool ok = base58check_decode(&bytes, text) && bytes.size_b >= WIF_B &&
               bytes.data[0] == chain->base58_wif &&
-              (bytes.size_b == WIF_B || bytes.data[WIF_B] == 1);
+              (bytes.size_b == WIF_B || (bytes.size_b == WIF_B + 1 && bytes.data[WIF_B] == 1));
     if (ok) {
         memcpy(key, bytes.data + 1, 32);
         *compressed = bytes.size_b == WIF_B + 1;
