@@ -897,3 +897,14 @@ static void stores_free(struct sim_disk *sim)
         mem_free(store);
     }
 }
+
+void sim_disk_forget_stores(struct sim_disk *sim, const char *prefix)
+{
+    for (struct sim_store *store = sim->stores; store != NULL; store = store->next) {
+        if (store->open || strncmp(store->path, prefix, strlen(prefix)) != 0)
+            continue;
+        pending_settle(store, store->pending_count);
+        rows_clear(&store->now);
+        rows_clear(&store->durable);
+    }
+}

@@ -40,6 +40,8 @@ bool sim_disk_is_dead(const struct sim_disk *sim);
 /* After a death (or any time when all is closed). power_cut: unsynced data is lost or torn; otherwise only
  * the process died and what it wrote stays. */
 void sim_disk_restart(struct sim_disk *sim, bool power_cut);
+/* Empties the closed stores whose paths begin so: what removing their files does to real ones. */
+void sim_disk_forget_stores(struct sim_disk *sim, const char *prefix);
 void sim_disk_set_free_space(struct sim_disk *sim, uint64_t free_b);
 /* Flips a bit of a file's byte; false: no such byte. */
 bool sim_disk_damage(struct sim_disk *sim, const char *path, uint64_t offset_b);

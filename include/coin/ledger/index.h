@@ -5,6 +5,7 @@
 #define COIN_LEDGER_INDEX_H
 
 #include "coin/chain/chain.h"
+#include "coin/consensus/pow.h"
 #include "coin/primitives/block.h"
 #include "coin/primitives/u256.h"
 
@@ -32,11 +33,28 @@ struct block_index {
     uint32_t file;            /* blk/rev file number */
     uint32_t data_pos_b, undo_pos_b, data_size_b, undo_size_b;
     uint32_t sequence;        /* order of arrival among equal work; preciousblock lowers it */
+    /* private to the ledger: */
+    struct block_index *child, *sibling; /* newest child; the child of prev that came before this one */
+    struct held_block *held;             /* its block in memory, or NULL */
+    uint32_t candidate;                  /* place + 1 among the candidates for the tip; 0: none */
+    uint32_t writer_file;                /* the writer's: the file it appended the block to */
+    bool is_dirty;                       /* the stored row is behind */
 };
 
 struct block_index *index_ancestor(struct block_index *from, int32_t height); /* NULL: out of range */
 const struct block_index *index_fork(const struct block_index *a, const struct block_index *b);
 int64_t index_median_time_past_s(const struct block_index *index);
 struct header index_header(const struct block_index *index);
+
+/* What difficulty sees of the branch that ends in tip. Fill with index_view; view.ctx points into the
+ * struct, so it must not move. Thread: loop. */
+#define INDEX_VIEW_NEAR 128 /* windows up to this many headers are walked once, not searched */
+struct index_view {
+    struct pow_view view;
+    const struct block_index *tip;
+    uint32_t near_count; /* filled at the first question */
+    const struct block_index *near[INDEX_VIEW_NEAR + 1];
+};
+void index_view_init(struct index_view *view, const struct block_index *tip);
 
 #endif

@@ -30,7 +30,9 @@ struct ledger_options {
     int64_t tip_age_max_s;  /* initial download ends when the tip is younger (86,400) */
     int32_t check_blocks;   /* how many blocks to verify at start (-checkblocks) */
     int32_t check_level;
-    int32_t stop_at_height; /* 0: never */
+    int32_t stop_at_height; /* 0: never; nothing above it is connected */
+    bool reindex;            /* forget index and chainstate, read the block files again */
+    bool reindex_chainstate; /* forget the chainstate only */
 };
 
 /* May wait (before the loop runs). FAIL_LOCAL / FAIL_REQUEST with the sentence for the user: damaged,
@@ -54,6 +56,10 @@ bool ledger_is_active(const struct ledger *ledger, const struct block_index *ind
 /* Rises by one with every connect and disconnect: "is what I computed still about this tip?" */
 uint64_t ledger_tip_sequence(const struct ledger *ledger);
 bool ledger_is_initial_download(const struct ledger *ledger); /* latches to false */
+/* The node hears of nobody with a better chain: a ledger that is settled at its best header, with the
+ * chain's minimum work, then counts as synced whatever its tip's age (the first node of a network is a
+ * legitimate one). Otherwise nothing happens. */
+void ledger_leave_initial_download(struct ledger *ledger);
 double ledger_progress(const struct ledger *ledger);          /* 0..1, verification progress */
 /* All headers, in no order: start with *cursor = 0, NULL ends. */
 struct block_index *ledger_next(const struct ledger *ledger, uint32_t *cursor);
@@ -108,6 +114,7 @@ void ledger_flush(struct ledger *ledger, struct ledger_done done);
 bool ledger_is_settled(const struct ledger *ledger);
 
 /* ---- coins ---- */
+#define COINS_REQUESTS_MAX 1024
 enum coins_answer { COINS_READY, COINS_PENDING, COINS_REFUSED };
 /* Embedded by the asker, who fills outpoints, count, coins, found and done; lives until done or READY.
  * Scripts of found coins lie in `arena`, which the asker clears. */
@@ -176,7 +183,7 @@ struct ledger_effect {
     struct block *block; /* a reference that the taker unrefs, or NULL */
     struct fail why;
 };
-bool ledger_next_effect(struct ledger *ledger, struct ledger_effect *out);
+bool ledger_next_effect(struct ledger *ledger, struct ledger_effect *out); /* false: none is left */
 
 /* ---- script verdicts ---- */
 /* wtxids whose scripts passed under the standard flags (which imply the consensus flags of the tip's
