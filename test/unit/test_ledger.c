@@ -9,6 +9,7 @@
 #include "../sim/world.h"
 #include "coin/base/mem.h"
 #include "coin/ledger/ledger.h"
+#include "coin/script/interpreter.h"
 #include "coin/script/script.h"
 
 #define SETTLE_LIMIT_US (INT64_C(3600) * 1000000)

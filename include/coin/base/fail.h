@@ -23,7 +23,7 @@ enum fail_kind {
     FAIL_LOCAL      /* our disk or database: stop cleanly before anything is torn */
 };
 
-#define FAIL_CODE_SIZE_B 112
+#define FAIL_CODE_SIZE_B 128
 #define FAIL_DETAIL_SIZE_B 320
 
 struct fail {
