@@ -6,6 +6,7 @@
 #ifndef COIN_MEMPOOL_MEMPOOL_H
 #define COIN_MEMPOOL_MEMPOOL_H
 
+#include "coin/consensus/check.h"
 #include "coin/ledger/ledger.h"
 
 #define CLUSTER_COUNT_MAX 64
@@ -42,6 +43,13 @@ struct mempool_entry { /* read-only outside */
     uint32_t cluster_index;            /* its bit in the cluster */
     bool replaceable;                  /* BIP125 signal, for RPC only: replacement is always allowed */
     bool unbroadcast;
+    uint32_t adjusted_wu;              /* max(weight, sigop cost * bytes_per_sigop): what chunks are sized by */
+    /* private to the pool: */
+    struct sequence_lock lock;         /* BIP68: must stay passed when the chain moves back */
+    int32_t coinbase_height;           /* of the youngest coinbase it spends; -1: none */
+    uint32_t slot;                     /* its place among all entries */
+    size_t usage_b;
+    bool leaving;                      /* marked for removal within one call */
 };
 
 struct tx_verdict { /* called once, on the loop, never from inside the offering call */
@@ -49,8 +57,11 @@ struct tx_verdict { /* called once, on the loop, never from inside the offering 
     void *ctx; /* entry: set when accepted (or already there), valid during the call; why->kind FAIL_NONE: accepted */
 };
 /* Starts judging tx. tx is borrowed; the pool takes its own reference. The failure is INVALID, POLICY,
- * NO_ROOM, or TOO_EARLY "missing-inputs" (bad-txns-inputs-missingorspent: the caller may keep it as an
- * orphan). Until accepted the pool is exactly as it was. false: no room for another candidate now. */
+ * NO_ROOM, MUTATED (its witness was stripped: never remember the id), or TOO_EARLY
+ * "bad-txns-inputs-missingorspent" (the caller may keep it as an orphan; testmempoolaccept calls it
+ * "missing-inputs"). A parent that is being judged itself is waited for. Until accepted the pool is exactly
+ * as it was. MEMPOOL_TEST_ONLY: entry is a passing one with fee and size, cluster NULL.
+ * false: no room for another candidate now. Verdicts outstanding at mempool_free are never called. */
 enum { MEMPOOL_TEST_ONLY = 1u, MEMPOOL_BYPASS_LIMITS = 2u };
 bool mempool_offer(struct mempool *pool, struct tx *tx, unsigned flags, int64_t max_feerate_sat_kvb,
     struct tx_verdict verdict) MUST_USE;
@@ -75,6 +86,9 @@ struct mempool_stats {
     int64_t min_fee_sat_kvb; /* rolling minimum, at least min relay */
 };
 struct mempool_stats mempool_stats(const struct mempool *pool);
+const struct mempool_options *mempool_options_of(const struct mempool *pool);
+/* The chunk with which an entry would be mined. */
+void mempool_chunk_of(const struct mempool *pool, const struct mempool_entry *entry, int64_t *fee_sat, uint64_t *vsize_vb);
 /* Ancestors or descendants in the pool (not itself); returns how many, at most CLUSTER_COUNT_MAX. */
 uint32_t mempool_relatives(const struct mempool *pool, const struct mempool_entry *entry, bool descendants,
     const struct mempool_entry *out[CLUSTER_COUNT_MAX]);
@@ -83,8 +97,10 @@ struct mempool_chunk {
     const struct mempool_entry *entries[CLUSTER_COUNT_MAX];
     uint32_t count;
     int64_t fee_sat;
-    uint64_t vsize_vb;
+    uint64_t vsize_vb, weight_wu; /* sigop-adjusted */
 };
+/* Chunk number `index` of the cluster that entry is in; false past the last. */
+bool mempool_cluster_chunk(const struct mempool_entry *entry, uint32_t index, struct mempool_chunk *out);
 struct mempool_walk; /* a snapshot-free walk: valid until the pool changes (mempool_sequence tells) */
 struct mempool_walk *mempool_walk_new(const struct mempool *pool);
 bool mempool_walk_next(struct mempool_walk *walk, struct mempool_chunk *out);
@@ -92,10 +108,18 @@ bool mempool_walk_next(struct mempool_walk *walk, struct mempool_chunk *out);
 void mempool_walk_skip(struct mempool_walk *walk);
 void mempool_walk_free(struct mempool_walk *walk);
 
-void mempool_prioritise(struct mempool *pool, const struct txid *id, int64_t fee_delta_sat);
+/* Adds to the delta that counts for the id, in the pool or not yet; false: too many deltas. */
+bool mempool_prioritise(struct mempool *pool, const struct txid *id, int64_t fee_delta_sat);
+/* All deltas: start with *cursor = 0, false ends. */
+bool mempool_next_delta(const struct mempool *pool, uint32_t *cursor, struct txid *id, int64_t *fee_delta_sat);
+/* Our own transaction that no peer has asked for yet (true), or one has (false). */
+void mempool_set_unbroadcast(struct mempool *pool, const struct txid *id, bool unbroadcast);
 bool mempool_remove(struct mempool *pool, const struct txid *id); /* with its descendants; for tests and wallet abandon */
 
-/* mempool.dat in Bitcoin's format: load offers all it holds, one after the other; save runs as a job. */
+/* mempool.dat in Bitcoin's format: load offers all it holds, one after the other; save runs as a job.
+ * done is never called from inside. Load: FAIL_REQUEST "mempool-file-missing", or FAIL_PROTOCOL
+ * "mempool-file" for a damaged file; what came before the damage has been offered. */
+bool mempool_is_loaded(const struct mempool *pool); /* mempool_load is over, or was never asked for */
 void mempool_load(struct mempool *pool, const char *path, struct ledger_done done);
 void mempool_save(struct mempool *pool, const char *path, struct ledger_done done);
 
