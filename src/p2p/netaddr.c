@@ -60,6 +60,7 @@ static const struct range unroutable_ranges[] = {
 void net_addr_to_text(char out[NET_ADDR_TEXT_SIZE_B], const struct net_addr *a, bool with_port)
 {
     char host[NET_ADDR_TEXT_SIZE_B - 8] = "";
+    const char *tail = "";
     uint8_t onion[ONION_BYTES];
     bool bracket = false;
     switch (a->network) {
@@ -74,21 +75,21 @@ void net_addr_to_text(char out[NET_ADDR_TEXT_SIZE_B], const struct net_addr *a, 
     case NET_TORV3:
         onion_bytes(onion, a->bytes);
         base32_encode(host, onion, sizeof onion);
-        strcat(host, ".onion");
+        tail = ".onion";
         break;
     case NET_I2P:
         base32_encode(host, a->bytes, 32);
-        strcat(host, ".b32.i2p");
+        tail = ".b32.i2p";
         break;
     default:
         snprintf(host, sizeof host, "unknown-network-%u", a->network);
         break;
     }
     if (with_port)
-        snprintf(out, NET_ADDR_TEXT_SIZE_B, "%s%s%s:%u", bracket ? "[" : "", host, bracket ? "]" : "",
-            a->port);
+        snprintf(out, NET_ADDR_TEXT_SIZE_B, "%s%s%s%s:%u", bracket ? "[" : "", host, tail,
+            bracket ? "]" : "", a->port);
     else
-        snprintf(out, NET_ADDR_TEXT_SIZE_B, "%s", host);
+        snprintf(out, NET_ADDR_TEXT_SIZE_B, "%s%s", host, tail);
 }
 
 bool net_addr_parse(struct net_addr *out, struct span text, uint16_t default_port)
@@ -135,6 +136,33 @@ bool net_split_host(char out[NET_NAME_SIZE_B], uint16_t *port, struct span text,
     memcpy(out, host.data, host.size_b);
     out[host.size_b] = 0;
     return true;
+}
+
+const char *net_network_name(uint8_t network)
+{
+    switch (network) {
+    case NET_IPV4:
+        return "ipv4";
+    case NET_IPV6:
+        return "ipv6";
+    case NET_TORV3:
+        return "onion";
+    case NET_I2P:
+        return "i2p";
+    case NET_CJDNS:
+        return "cjdns";
+    default:
+        return "not_publicly_routable";
+    }
+}
+
+uint8_t net_network_by_name(struct span name)
+{
+    static const uint8_t known[] = { NET_IPV4, NET_IPV6, NET_TORV3, NET_I2P, NET_CJDNS };
+    for (size_t i = 0; i < sizeof known; i++)
+        if (span_is(name, net_network_name(known[i])))
+            return known[i];
+    return 0;
 }
 
 bool net_addr_equal(const struct net_addr *a, const struct net_addr *b)

@@ -20,6 +20,9 @@ void net_addr_to_text(char out[NET_ADDR_TEXT_SIZE_B], const struct net_addr *a, 
 bool net_addr_parse(struct net_addr *out, struct span text, uint16_t default_port) MUST_USE;
 /* host and port of "host:port", "[v6]:port", "host"; host is written to out. */
 bool net_split_host(char out[NET_NAME_SIZE_B], uint16_t *port, struct span text, uint16_t default_port) MUST_USE;
+/* "ipv4", "ipv6", "onion", "i2p", "cjdns"; 0 and unknown ones: "not_publicly_routable". */
+const char *net_network_name(uint8_t network);
+uint8_t net_network_by_name(struct span name); /* 0: no such */
 bool net_addr_equal(const struct net_addr *a, const struct net_addr *b); /* with port */
 bool net_addr_same_host(const struct net_addr *a, const struct net_addr *b);
 bool net_addr_is_routable(const struct net_addr *a);

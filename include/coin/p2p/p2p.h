@@ -10,6 +10,7 @@
 #include "coin/base/json.h"
 #include "coin/ledger/ledger.h"
 #include "coin/mempool/mempool.h"
+#include "coin/p2p/limits.h"
 #include "coin/p2p/netaddr.h"
 
 struct p2p;
@@ -26,7 +27,11 @@ struct p2p_options {
     const char *const *connect;     /* -connect */
     const char *const *seed_nodes;  /* -seednode */
     const char *const *whitelist;   /* -whitelist: "perm,perm@subnet" */
+    const struct u256 *minimum_chain_work; /* NULL: the chain file's */
 };
+enum conn_type { CONN_INBOUND, CONN_MANUAL, CONN_FULL, CONN_BLOCKS, CONN_FEELER, CONN_ADDR_FETCH };
+/* Dials are numbered by us from 1; net numbers accepted connections from here on. */
+#define CONN_ACCEPTED_FIRST (UINT64_C(1) << 63)
 struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct ledger *ledger,
     struct mempool *mempool, const struct p2p_options *options, struct fail *why);
 void p2p_start(struct p2p *p2p); /* dials begin */
@@ -40,6 +45,7 @@ void p2p_on_dialed(struct p2p *p2p, uint64_t conn_id);
 void p2p_on_closed(struct p2p *p2p, uint64_t conn_id, const char *reason);
 /* How many of the bytes were taken; the rest stays with the connection (back-pressure). */
 size_t p2p_on_bytes(struct p2p *p2p, uint64_t conn_id, struct span bytes);
+/* What was given to env->send for this connection has (nearly all) left: more may be sent. */
 void p2p_on_writable(struct p2p *p2p, uint64_t conn_id);
 void p2p_on_resolved(struct p2p *p2p, uint64_t token, const struct net_addr *addrs, uint32_t count);
 void p2p_on_beacon(struct p2p *p2p, const struct net_addr *from, struct span datagram);
@@ -64,6 +70,20 @@ bool p2p_disconnect(struct p2p *p2p, struct span address, int64_t id, struct fai
 bool p2p_ban(struct p2p *p2p, struct span subnet, bool add, int64_t until_s, struct fail *why) MUST_USE;
 void p2p_clear_bans(struct p2p *p2p);
 void p2p_ping_all(struct p2p *p2p);
+/* "ip:port" with a type of Bitcoin's addconnection: -8, -34 when there is no room. */
+bool p2p_add_connection(struct p2p *p2p, struct span address, enum conn_type type, struct fail *why) MUST_USE;
+/* A raw message to a peer (tests): -8. */
+bool p2p_send_message(struct p2p *p2p, int64_t id, struct span command, struct span payload, struct fail *why) MUST_USE;
+bool p2p_add_address(struct p2p *p2p, const struct net_addr *addr, bool tried);
+void p2p_show_added(const struct p2p *p2p, struct json_writer *w, struct span node); /* empty: all */
+bool p2p_is_added(const struct p2p *p2p, struct span node);
+void p2p_show_bans(const struct p2p *p2p, struct json_writer *w);
+void p2p_show_addrman(const struct p2p *p2p, struct json_writer *w, bool raw);
+uint64_t p2p_services(const struct p2p *p2p);
+void p2p_show_services(struct json_writer *w, uint64_t services); /* array of names */
+const char *p2p_user_agent(const struct p2p *p2p);
+bool p2p_relays_transactions(const struct p2p *p2p);
+int64_t p2p_time_offset_s(const struct p2p *p2p); /* median of the outbound peers' */
 /* Has any peer that we did not get from ourselves shown our tip or less? (coins mined alone may vanish) */
 bool p2p_has_agreed(const struct p2p *p2p);
 /* The best height that peers claim with headers we know. */
