@@ -167,13 +167,14 @@ static bool check_input(
 static bool push_result(struct span script_sig, struct span *top)
 {
     struct reader r;
+    struct span push;
     uint8_t op;
     uint32_t depth = 0;
-    *top = (struct span){0};
     rd_init(&r, script_sig);
-    while (script_next(&r, &op, top)) {
-        if (op > OP_16 || op == OP_RESERVED || top->size_b > SCRIPT_ELEMENT_MAX_B)
+    while (script_next(&r, &op, &push)) {
+        if (op > OP_16 || op == OP_RESERVED || push.size_b > SCRIPT_ELEMENT_MAX_B)
             return false;
+        *top = push;
         depth++;
     }
     return !r.failed && depth > 0 && depth <= SCRIPT_STACK_MAX;
