@@ -41,6 +41,7 @@ struct config {
     struct entry *entries;
     uint32_t count, capacity;
     const char *section; /* chosen chain; NULL: not chosen yet */
+    bool skips_unknown;
     bool is_default_chain;
 };
 
@@ -134,6 +135,11 @@ bool config_read_file(struct config *config, const char *path, bool must_exist, 
     if (!good)
         why->kind = FAIL_REQUEST;
     return good;
+}
+
+void config_skip_unknown(struct config *config)
+{
+    config->skips_unknown = true;
 }
 
 void config_select_chain(struct config *config, const char *section, bool is_default_chain)
@@ -406,6 +412,8 @@ static bool read_option(struct reading *r, struct span name, struct span value, 
             return false;
     }
     char text[FAIL_DETAIL_SIZE_B];
+    if (key.rule == NULL && config->skips_unknown)
+        return true;
     if (key.rule == NULL) {
         char near[FAIL_DETAIL_SIZE_B / 2];
         unknown_text(config, key.name, near, sizeof near);

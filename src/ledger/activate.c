@@ -634,9 +634,13 @@ static void tell_tip(struct ledger *ledger)
     ledger_effect_add(ledger, LEDGER_TIP, tip, NULL, NULL);
 }
 
+/* A verdict is told after the effects that belong to it: whoever hears "connected" may count on mempool and
+ * wallets having heard of the block before. ledger_next_effect comes back here when the last is taken. */
 static void deliver(struct ledger *ledger)
 {
     coins_requests_deliver(ledger);
+    if (ledger->effect_first != ledger->effect_count)
+        return;
     while (ledger->done_first != NULL) {
         struct done_item *item = ledger->done_first;
         ledger->done_first = item->next;

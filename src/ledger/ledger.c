@@ -22,6 +22,7 @@ static bool set_options(
 static bool open_stores(struct ledger *ledger, struct fail *why);
 static bool remove_folder(struct ledger *ledger, const char *path, struct fail *why);
 static void finish_stop(struct ledger *ledger);
+static bool take_effect(struct ledger *ledger, struct ledger_effect *out);
 
 struct ledger *ledger_open(const struct env *env, const struct chain *chain,
     const struct ledger_options *options, struct fail *why)
@@ -157,7 +158,8 @@ void ledger_stop(struct ledger *ledger, void (*done)(void *ctx), void *ctx)
 void ledger_try_stop(struct ledger *ledger)
 {
     if (ledger->stopping && !ledger->stopped && ledger->jobs == 0 &&
-        ledger->flush_stage == FLUSH_NONE && (ledger->fatal || ledger->flush_waiting == NULL))
+        ledger->flush_stage == FLUSH_NONE && ledger->verdict_first == NULL &&
+        ledger->done_first == NULL && (ledger->fatal || ledger->flush_waiting == NULL))
         finish_stop(ledger);
 }
 
@@ -180,7 +182,7 @@ void ledger_free(struct ledger *ledger)
     while (ledger->held_first != NULL)
         held_release(ledger, ledger->held_first->index);
     struct ledger_effect effect;
-    while (ledger_next_effect(ledger, &effect))
+    while (take_effect(ledger, &effect))
         block_unref(effect.block);
     blockfiles_close(&ledger->files);
     kv_close(ledger->coins_kv);
@@ -364,12 +366,22 @@ void ledger_effect_add(struct ledger *ledger, enum ledger_effect_kind kind,
         effect->why = *why;
 }
 
-bool ledger_next_effect(struct ledger *ledger, struct ledger_effect *out)
+static bool take_effect(struct ledger *ledger, struct ledger_effect *out)
 {
     if (ledger->effect_first == ledger->effect_count)
         return false;
     *out = ledger->effects[ledger->effect_first++];
     return true;
+}
+
+bool ledger_next_effect(struct ledger *ledger, struct ledger_effect *out)
+{
+    if (take_effect(ledger, out))
+        return true;
+    if (ledger->verdict_first == NULL && ledger->done_first == NULL)
+        return false;
+    ledger_pump(ledger); /* all effects are handed on: verdicts may be told */
+    return take_effect(ledger, out);
 }
 
 void ledger_die(struct ledger *ledger, const struct fail *why)

@@ -108,7 +108,6 @@ struct wallet {
     bool unloading;
     struct wallet_done unload_done;
     int64_t next_rebroadcast_us;
-    struct script_key mining_script; /* reused until it was paid */
 };
 
 struct wallets {

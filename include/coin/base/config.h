@@ -36,6 +36,8 @@ bool config_parse_args(struct config *config, int argc, char *const argv[], stru
 /* Reads one file (and -includeconf in it, one level). must_exist false: a missing file is fine. The text
  * is kept per section; config_select_chain decides which sections count. */
 bool config_read_file(struct config *config, const char *path, bool must_exist, struct fail *why) MUST_USE;
+/* Names in files that are not in the rules are passed over: a program that reads another's file. */
+void config_skip_unknown(struct config *config);
 /* section: "main", "regtest", ...; is_default_chain: network options at the file's top count. */
 void config_select_chain(struct config *config, const char *section, bool is_default_chain);
 /* After config_select_chain: refuses what is wrong in the chosen chain's section (unknown names there; at

@@ -88,7 +88,8 @@ enum block_outcome {
     BLOCK_OUTCOME_DUPLICATE, /* we had it already (whatever it was: see index->status) */
     BLOCK_OUTCOME_REFUSED    /* why says it */
 };
-struct block_verdict { /* called once, on the loop, never from inside ledger_offer_block */
+struct block_verdict { /* called once, on the loop, never from inside ledger_offer_block, and after all
+                          effects of the block were taken (from inside ledger_next_effect, perhaps) */
     void (*fn)(void *ctx, enum block_outcome outcome, struct block_index *index, const struct fail *why);
     void *ctx;
 };

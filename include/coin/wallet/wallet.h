@@ -41,7 +41,7 @@ struct wallets_summary {
     bool unprotected; /* holds money, and is neither encrypted nor ever backed up */
 };
 struct wallets_summary wallets_summary(const struct wallets *wallets);
-/* A fresh receive script of the first wallet, for the miner; reused until it was paid. */
+/* A receive script of the first wallet, for the miner: the last one made for it, until that was paid. */
 void wallets_mining_script(struct wallets *wallets,
     void (*done)(void *ctx, struct span script, const struct fail *why), void *ctx);
 
