@@ -22,14 +22,15 @@ void miner_on_tick(struct miner *miner); /* newer template, newer time */
  * ledger, then done. txs NULL: from the pool; else exactly these. submit false: only build and return. */
 struct generate_request { /* embedded by the asker */
     struct span payout;        /* output script; must live until done */
-    uint64_t tries_left;
-    bool exact;                /* use txs below instead of the pool */
+    bool exact;                /* these transactions (borrowed until the call returns) instead of the pool */
     struct tx **txs;
     uint32_t tx_count;
     bool submit;
     void (*done)(struct generate_request *request, struct block *block /* NULL: tries ran out */, const struct fail *why);
-    void *state;               /* private */
+    uint64_t tries_left;       /* hashes; what is left of them when done is called */
 };
+/* FAIL_REQUEST / FAIL_NO_ROOM. done is called later, once, not from inside. */
 bool miner_generate(struct miner *miner, struct generate_request *request, struct fail *why) MUST_USE;
+const struct template_options *miner_options(const struct miner *miner);
 
 #endif

@@ -9,6 +9,8 @@ struct template_options {
     int64_t min_fee_sat_kvb;    /* -blockmintxfee: 1 */
     uint32_t reserved_wu;       /* -blockreservedweight: header and coinbase */
     uint32_t reserved_sigops;
+    bool has_version;           /* -blockversion, for tests */
+    int32_t version;
 };
 struct template_tx {
     struct tx *tx; /* a reference */
@@ -29,6 +31,7 @@ struct block_template {
     int64_t sigop_cost;
     uint64_t tip_sequence, pool_sequence; /* what it is about */
 };
+/* pool NULL: without transactions; the caller may append its own to txs (fees count as nothing then). */
 struct block_template *template_new(const struct chain *chain, struct ledger *ledger, struct mempool *pool,
     const struct template_options *options, int64_t now_s, struct fail *why);
 void template_free(struct block_template *t);
@@ -37,9 +40,12 @@ void template_set_time(struct block_template *t, const struct chain *chain, int6
 /* The whole block: coinbase paying script, BIP34 height, extra_nonce, witness commitment; nonce 0. */
 bool template_build(struct block **out, const struct block_template *t, const struct chain *chain,
     struct span payout_script, uint64_t extra_nonce, struct fail *why) MUST_USE;
+/* Appends the output script that commits to the witnesses (BIP141); false before segwit. */
+bool template_commitment(struct buf *out, const struct block_template *t, const struct chain *chain);
 /* The target that the block's hash must meet at time_s. */
 struct u256 template_target(const struct block_template *t, const struct chain *chain, int64_t time_s);
-/* A copy of the block with another nonce (found by grinding). */
-bool block_with_nonce(struct block **out, const struct block *block, uint32_t nonce, struct fail *why) MUST_USE;
+/* A copy of the block under another header (same merkle root, other time, bits or nonce). */
+bool block_with_header(struct block **out, const struct block *block, const uint8_t header80[HEADER_SIZE_B],
+    struct fail *why) MUST_USE;
 
 #endif
