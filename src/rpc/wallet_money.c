@@ -353,7 +353,7 @@ static void rpc_gettransaction(struct rpc_call *call)
     if (verbose) {
         jw_key(w, "decoded");
         jw_object(w);
-        rpc_show_tx(w, call->ctx->chain, wtx->tx, false);
+        rpc_show_tx(w, call->ctx->chain, wtx->tx, &(struct rpc_tx_view){0});
         jw_end_object(w);
     }
     wallet_show_last_block(w, wallet);

@@ -30,6 +30,9 @@ enum rpc_error {
     RPC_PARSE_ERROR = -32700
 };
 
+struct tip_wait;
+struct coin_scan;
+
 /* The node as methods see it: pointers, borrowed; all set before the first call runs. */
 struct rpc_ctx {
     const struct env *env;
@@ -41,7 +44,10 @@ struct rpc_ctx {
     struct p2p *p2p;
     struct wallets *wallets; /* NULL: -disablewallet */
     const char *datadir;     /* the chain's folder */
-    int64_t start_time_s;
+    int64_t start_us;        /* steady clock */
+    struct rpc_server *server;
+    struct tip_wait *tip_waits; /* calls that wait for the tip (tip_wait.c) */
+    struct coin_scan *scan;     /* the one walk over all coins, or NULL (scan.c) */
     void *node; /* for the three below */
     void (*stop)(void *node);
     void (*set_mock_time)(void *node, int64_t time_s); /* 0: the real clock again */
@@ -87,7 +93,9 @@ struct rpc_call {
     /* private to the dispatcher: */
     struct rpc_request *request;
     uint32_t slot;
+    int64_t start_us;
     struct buf result;
+    char *long_error; /* a message longer than a struct fail holds: the help text */
 };
 void rpc_ok(struct rpc_call *call);
 /* kind FAIL_REQUEST: its rpc_code; others map to Bitcoin's numbers (POLICY, INVALID: -26, ...). */
@@ -130,11 +138,17 @@ uint32_t rpc_server_active(const struct rpc_server *server);
 
 /* ---- helpers that several groups share (src/rpc/show.c) ---- */
 struct tx;
+struct coin;
 struct block_index;
 /* {"asm":…,"desc":…,"hex":…,"address":…,"type":…} */
 void rpc_show_script(struct json_writer *w, const struct chain *chain, struct span script, bool with_hex);
 /* The object of decoderawtransaction / getrawtransaction 1, without the block's fields; the caller has
- * opened the object. spent: coins by input, or NULL. */
-void rpc_show_tx(struct json_writer *w, const struct chain *chain, const struct tx *tx, bool with_hex);
+ * opened the object. spent: coins by input, for "fee" and (with_prevout) "prevout", or NULL. */
+struct rpc_tx_view {
+    bool with_hex, with_prevout;
+    const struct coin *spent;
+};
+void rpc_show_tx(struct json_writer *w, const struct chain *chain, const struct tx *tx,
+    const struct rpc_tx_view *view);
 
 #endif

@@ -1,0 +1,29 @@
+/* chain_calls.h - calls of the Blockchain group that have a file of their own. Thread: loop. */
+#ifndef COIN_RPC_CHAIN_CALLS_H
+#define COIN_RPC_CHAIN_CALLS_H
+
+#include "coin/ledger/ledger.h"
+#include "coin/rpc/rpc.h"
+
+/* show_block.c */
+void rpc_getblock(struct rpc_call *call);
+void rpc_getblockheader(struct rpc_call *call);
+/* "bits", "target" of a header. */
+void rpc_show_bits(struct json_writer *w, uint32_t bits);
+double rpc_difficulty(const struct block_index *index);
+/* 1 at the tip, -1 off the active chain. */
+int32_t rpc_confirmations(const struct ledger *ledger, const struct block_index *index);
+/* The block that argument i names; -5 "Block not found". */
+struct block_index *rpc_arg_block(const struct rpc_call *call, uint32_t i, struct fail *why);
+
+/* tip_wait.c */
+void rpc_waitfornewblock(struct rpc_call *call);
+void rpc_waitforblock(struct rpc_call *call);
+void rpc_waitforblockheight(struct rpc_call *call);
+
+/* scan.c */
+void rpc_scantxoutset(struct rpc_call *call);
+void rpc_gettxoutsetinfo(struct rpc_call *call);
+void rpc_scan_on_stop(struct rpc_ctx *ctx);
+
+#endif

@@ -1,0 +1,16 @@
+/* All groups of calls, in the order of `help`. */
+
+#include "coin/rpc/groups.h"
+
+const struct rpc_group rpc_groups[] = {
+    {"Blockchain", rpc_blockchain_methods},
+    {"Control", rpc_control_methods},
+    {"Mempool", rpc_mempool_methods},
+    {"Mining", rpc_mining_methods},
+    {"Network", rpc_net_methods},
+    {"Rawtransactions", rpc_rawtransaction_methods},
+    {"Util", rpc_util_methods},
+    {"Wallet", rpc_wallet_methods},
+    {"Wallet money", rpc_wallet_money_methods},
+    {NULL, NULL},
+};

@@ -1,0 +1,461 @@
+/* Walks over all coins: scantxoutset and gettxoutsetinfo. One walk at a time, since each reads the whole
+ * chainstate; a second is refused. Descriptors are parsed and expanded by a job before the walk, because
+ * a range means thousands of key derivations.
+ *
+ * hash_serialized_3 is the double SHA-256 over, per coin in the order of outpoints: txid, index (4 bytes),
+ * 2 * height + coinbase (4 bytes), the amount (8 bytes) and the script with its length. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain_calls.h"
+#include "coin/base/mem.h"
+#include "coin/crypto/sha256.h"
+#include "coin/descriptor/descriptor.h"
+
+#define SCAN_OBJECTS_MAX 10000
+#define SCAN_RANGE_DEFAULT 1000
+#define SCAN_RANGE_MAX 1000000
+#define SCAN_NEEDLES_MAX 4000000
+#define SCAN_HITS_MAX 1000000
+
+struct needle { /* a script that is looked for */
+    struct span script;
+};
+struct wanted { /* a descriptor with its range */
+    struct span text;
+    uint32_t first, last;
+};
+struct hit {
+    struct outpoint outpoint;
+    struct coin coin; /* script in the arena */
+};
+struct coin_scan {
+    struct coins_scan scan; /* first: the callbacks get it */
+    struct job job;
+    struct rpc_call *call;
+    struct fail why;
+    bool aborted;
+    struct arena arena;
+    /* scantxoutset */
+    struct wanted *wanted;
+    struct needle *needles;
+    struct hit *hits;
+    uint32_t wanted_count, needle_count, needle_capacity, hit_count, hit_capacity;
+    bool too_many;
+    uint64_t seen;
+    /* gettxoutsetinfo */
+    bool counting, hashing;
+    struct sha256 hash;
+    struct txid last_txid;
+    uint64_t txs, bogosize_b;
+    int64_t total_sat;
+};
+
+static void scan_free(struct coin_scan *scan)
+{
+    mem_free(scan->wanted);
+    mem_free(scan->needles);
+    mem_free(scan->hits);
+    arena_clear(&scan->arena);
+    mem_free(scan);
+}
+
+/* The answer is written; the next walk may begin. */
+static void scan_end(struct coin_scan *scan, const struct fail *why)
+{
+    struct rpc_call *call = scan->call;
+    struct fail kept = *why;
+    call->ctx->scan = NULL;
+    scan_free(scan);
+    if (kept.kind != FAIL_NONE)
+        rpc_fail(call, &kept);
+    else
+        rpc_ok(call);
+}
+
+static struct coin_scan *scan_begin(struct rpc_call *call)
+{
+    if (call->ctx->scan != NULL) {
+        rpc_error(call, RPC_INVALID_PARAMETER, "Scan already in progress, use action \"abort\" or \"status\"");
+        return NULL;
+    }
+    struct coin_scan *scan = mem_new(sizeof *scan);
+    scan->call = call;
+    arena_init(&scan->arena, 0);
+    call->ctx->scan = scan;
+    return scan;
+}
+
+static void on_cancel(struct rpc_call *call)
+{
+    if (call->ctx->scan != NULL && call->ctx->scan->call == call)
+        rpc_scan_on_stop(call->ctx);
+}
+
+void rpc_scan_on_stop(struct rpc_ctx *ctx)
+{
+    if (ctx->scan == NULL)
+        return;
+    ctx->scan->aborted = true;
+    ctx->scan->scan.abort = true;
+}
+
+static void walk(struct coin_scan *scan)
+{
+    struct fail why;
+    scan->scan.abort = scan->aborted;
+    scan->call->on_cancel = on_cancel;
+    if (ledger_scan_coins(scan->call->ctx->ledger, &scan->scan))
+        return;
+    fail_request(&why, RPC_MISC_ERROR, "The chainstate is busy, try again");
+    scan_end(scan, &why);
+}
+
+/* ---- scantxoutset ---- */
+
+static int by_script(const void *a, const void *b)
+{
+    const struct needle *x = a, *y = b;
+    if (x->script.size_b != y->script.size_b)
+        return x->script.size_b < y->script.size_b ? -1 : 1;
+    return x->script.size_b == 0 ? 0 : memcmp(x->script.data, y->script.data, x->script.size_b);
+}
+
+static bool add_needles(struct coin_scan *scan, const struct descriptor *d, uint32_t index)
+{
+    struct descriptor_expansion e;
+    if (!descriptor_expand(&e, d, index, &scan->why))
+        return false;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < e.script_count; i++) {
+        struct span script = e.scripts[i].script;
+        char *copy = arena_text(&scan->arena, (const char *)script.data, script.size_b);
+        ok = copy != NULL && mem_try_grow(&scan->needles, &scan->needle_capacity, scan->needle_count + 1,
+                                 SCAN_NEEDLES_MAX, sizeof *scan->needles);
+        if (ok)
+            scan->needles[scan->needle_count++].script = span_of(copy, script.size_b);
+        else
+            fail_oom(&scan->why, "the scripts to look for");
+    }
+    descriptor_expansion_clear(&e);
+    return ok;
+}
+
+static bool expand(struct coin_scan *scan, const struct wanted *wanted)
+{
+    struct descriptor *d;
+    if (!descriptor_parse(&d, scan->call->ctx->chain, wanted->text, false, &scan->why))
+        return false;
+    uint32_t last = descriptor_is_range(d) ? wanted->last : wanted->first;
+    bool ok = true;
+    for (uint32_t i = wanted->first; ok && i <= last && !scan->scan.abort; i++)
+        ok = add_needles(scan, d, i);
+    descriptor_free(d);
+    return ok;
+}
+
+static void expand_all(struct job *job) /* worker */
+{
+    struct coin_scan *scan = (struct coin_scan *)((char *)job - offsetof(struct coin_scan, job));
+    for (uint32_t i = 0; i < scan->wanted_count && scan->why.kind == FAIL_NONE; i++) {
+        if (!expand(scan, &scan->wanted[i]))
+            break;
+    }
+    if (scan->needle_count > 0)
+        qsort(scan->needles, scan->needle_count, sizeof *scan->needles, by_script);
+}
+
+static bool each_hit(struct coins_scan *walker, const struct outpoint *outpoint, const struct coin *coin) /* worker */
+{
+    struct coin_scan *scan = (struct coin_scan *)walker;
+    struct needle key = {coin->script};
+    scan->seen++;
+    if (scan->needle_count == 0 ||
+        bsearch(&key, scan->needles, scan->needle_count, sizeof *scan->needles, by_script) == NULL)
+        return true;
+    char *copy = arena_text(&scan->arena, (const char *)coin->script.data, coin->script.size_b);
+    if (copy == NULL ||
+        !mem_try_grow(&scan->hits, &scan->hit_capacity, scan->hit_count + 1, SCAN_HITS_MAX, sizeof *scan->hits)) {
+        scan->too_many = true;
+        return false;
+    }
+    struct hit *hit = &scan->hits[scan->hit_count++];
+    hit->outpoint = *outpoint;
+    hit->coin = *coin;
+    hit->coin.script = span_of(copy, coin->script.size_b);
+    return true;
+}
+
+static void show_hit(struct json_writer *w, const struct coin_scan *scan, const struct hit *hit)
+{
+    const struct rpc_ctx *ctx = scan->call->ctx;
+    char hex[ID_HEX_SIZE_B];
+    struct buf text;
+    struct fail why;
+    buf_init(&text, DESCRIPTOR_TEXT_MAX_B * 4);
+    jw_object(w);
+    hash_to_hex(hex, hit->outpoint.txid.b);
+    jw_key_text(w, "txid", hex);
+    jw_key_u64(w, "vout", hit->outpoint.index);
+    jw_key_hex(w, "scriptPubKey", hit->coin.script.data, hit->coin.script.size_b);
+    jw_key(w, "desc");
+    jw_string(w, descriptor_infer(&text, ctx->chain, hit->coin.script, &why) ? buf_span(&text) : span_text(""));
+    jw_key_amount(w, "amount", hit->coin.value_sat);
+    jw_key_bool(w, "coinbase", hit->coin.is_coinbase);
+    jw_key_i64(w, "height", hit->coin.height);
+    const struct block_index *block = index_ancestor(scan->scan.tip, hit->coin.height);
+    hash_to_hex(hex, block->id.b);
+    jw_key_text(w, "blockhash", hex);
+    jw_key_i64(w, "confirmations", scan->scan.tip->height - hit->coin.height + 1);
+    jw_end_object(w);
+    buf_clear(&text);
+}
+
+static void on_scanned(struct coins_scan *walker, const struct fail *failed)
+{
+    struct coin_scan *scan = (struct coin_scan *)walker;
+    struct json_writer *w = &scan->call->out;
+    struct fail why = *failed;
+    char hex[ID_HEX_SIZE_B];
+    if (scan->too_many)
+        fail_request(&why, RPC_OUT_OF_MEMORY, "More coins were found than fit into one answer");
+    if (why.kind != FAIL_NONE && !scan->aborted) {
+        scan_end(scan, &why);
+        return;
+    }
+    int64_t total_sat = 0;
+    jw_object(w);
+    jw_key_bool(w, "success", !scan->aborted);
+    jw_key_u64(w, "txouts", scan->seen);
+    jw_key_i64(w, "height", scan->scan.tip->height);
+    hash_to_hex(hex, scan->scan.tip->id.b);
+    jw_key_text(w, "bestblock", hex);
+    jw_key(w, "unspents");
+    jw_array(w);
+    for (uint32_t i = 0; i < scan->hit_count; i++) {
+        show_hit(w, scan, &scan->hits[i]);
+        total_sat += scan->hits[i].coin.value_sat;
+    }
+    jw_end_array(w);
+    jw_key_amount(w, "total_amount", total_sat);
+    jw_end_object(w);
+    why.kind = FAIL_NONE;
+    scan_end(scan, &why);
+}
+
+static void on_expanded(struct job *job)
+{
+    struct coin_scan *scan = (struct coin_scan *)((char *)job - offsetof(struct coin_scan, job));
+    if (scan->why.kind != FAIL_NONE) {
+        scan_end(scan, &scan->why);
+        return;
+    }
+    scan->scan.each = each_hit;
+    scan->scan.done = on_scanned;
+    walk(scan);
+}
+
+/* "range": n, or [first, last]. */
+static bool read_range(struct wanted *wanted, const struct json *v, struct fail *why)
+{
+    int64_t first = 0, last = 0;
+    if (v->type == JSON_ARRAY) {
+        if (v->count != 2 || !json_to_i64(&first, json_at(v, 0), "range", why) ||
+            !json_to_i64(&last, json_at(v, 1), "range", why))
+            return fail_request(why, RPC_INVALID_PARAMETER, "Range must have specified begin and end "
+                                                            "(i.e., [begin,end])");
+    } else if (!json_to_i64(&last, v, "range", why)) {
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range must be specified as end or as [begin,end]");
+    }
+    if (last < first)
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range specified as [begin,end] must not have begin after end");
+    if (first < 0)
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range should be greater or equal than 0");
+    if (last > DESCRIPTOR_INDEX_MAX)
+        return fail_request(why, RPC_INVALID_PARAMETER, "End of range is too high");
+    if (last >= first + SCAN_RANGE_MAX)
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range is too large");
+    wanted->first = (uint32_t)first;
+    wanted->last = (uint32_t)last;
+    return true;
+}
+
+static bool read_object(struct coin_scan *scan, const struct json *v, struct wanted *wanted, struct fail *why)
+{
+    wanted->last = SCAN_RANGE_DEFAULT;
+    struct span text = v->text;
+    if (v->type == JSON_OBJECT) {
+        const struct json *desc = json_get(v, "desc");
+        if (desc == NULL || desc->type != JSON_STRING)
+            return fail_request(why, RPC_INVALID_PARAMETER, "Descriptor needs to be provided in scan object");
+        text = desc->text;
+        const struct json *range = json_get(v, "range");
+        if (range != NULL && !read_range(wanted, range, why))
+            return false;
+    } else if (v->type != JSON_STRING) {
+        return fail_request(why, RPC_INVALID_PARAMETER, "Scan object needs to be either a string or an object");
+    }
+    char *copy = arena_text(&scan->arena, (const char *)text.data, text.size_b);
+    wanted->text = span_of(copy, copy == NULL ? 0 : text.size_b);
+    return true;
+}
+
+static bool read_objects(struct coin_scan *scan, struct fail *why)
+{
+    const struct json *list = scan->call->args[1];
+    if (!rpc_has_arg(scan->call, 1))
+        return fail_request(why, RPC_MISC_ERROR, "scanobjects argument is required for the start action");
+    if (list->count > SCAN_OBJECTS_MAX)
+        return fail_request(why, RPC_INVALID_PARAMETER, "At most %d scanobjects", SCAN_OBJECTS_MAX);
+    scan->wanted = mem_try_array(list->count > 0 ? list->count : 1, sizeof *scan->wanted);
+    if (scan->wanted == NULL)
+        return fail_oom(why, "scanobjects");
+    for (const struct json *v = list->first; v != NULL; v = v->next) {
+        if (!read_object(scan, v, &scan->wanted[scan->wanted_count], why))
+            return false;
+        scan->wanted_count++;
+    }
+    return true;
+}
+
+static void scan_start(struct rpc_call *call)
+{
+    struct fail why;
+    struct coin_scan *scan = scan_begin(call);
+    if (scan == NULL)
+        return;
+    if (!read_objects(scan, &why)) {
+        scan_end(scan, &why);
+        return;
+    }
+    call->on_cancel = on_cancel;
+    scan->job = (struct job){.run = expand_all, .done = on_expanded, .lane = JOB_SLOW};
+    if (!env_submit(call->ctx->env, &scan->job)) {
+        fail_request(&why, RPC_MISC_ERROR, "Too many long calls are running, try again");
+        scan_end(scan, &why);
+    }
+}
+
+void rpc_scantxoutset(struct rpc_call *call)
+{
+    struct fail why;
+    struct span action;
+    struct coin_scan *scan = call->ctx->scan;
+    if (!rpc_arg_text(&action, call, 0, "", &why)) {
+        rpc_fail(call, &why);
+    } else if (span_is(action, "start")) {
+        scan_start(call);
+    } else if (span_is(action, "status")) {
+        if (scan == NULL || scan->counting) {
+            jw_null(&call->out);
+        } else {
+            jw_object(&call->out);
+            jw_key_u64(&call->out, "progress", (uint64_t)scan->scan.progress * 100 / 65536);
+            jw_end_object(&call->out);
+        }
+        rpc_ok(call);
+    } else if (span_is(action, "abort")) {
+        bool running = scan != NULL && !scan->counting;
+        if (running)
+            rpc_scan_on_stop(call->ctx);
+        jw_bool(&call->out, running);
+        rpc_ok(call);
+    } else {
+        rpc_error(call, RPC_INVALID_PARAMETER, "Invalid action '%.*s'", action.size_b > 64 ? 64 : (int)action.size_b,
+            (const char *)action.data);
+    }
+}
+
+/* ---- gettxoutsetinfo ---- */
+
+#define COIN_BOGOSIZE_B 50 /* what a coin is said to take on disk, without its script */
+
+static bool each_counted(struct coins_scan *walker, const struct outpoint *outpoint, const struct coin *coin) /* worker */
+{
+    struct coin_scan *scan = (struct coin_scan *)walker;
+    uint8_t fixed[48 + 3];
+    size_t script_b = coin->script.size_b, fixed_b = 48;
+    if (scan->seen == 0 || !txid_equal(&scan->last_txid, &outpoint->txid)) {
+        scan->txs++;
+        scan->last_txid = outpoint->txid;
+    }
+    scan->seen++;
+    scan->total_sat += coin->value_sat;
+    scan->bogosize_b += COIN_BOGOSIZE_B + script_b;
+    memcpy(fixed, outpoint->txid.b, 32);
+    put_u32le(fixed + 32, outpoint->index);
+    put_u32le(fixed + 36, (uint32_t)coin->height * 2 + coin->is_coinbase);
+    put_u64le(fixed + 40, (uint64_t)coin->value_sat);
+    /* Compact size; a script over 10,000 bytes can never be spent and is no coin. */
+    if (script_b < 253) {
+        fixed[fixed_b++] = (uint8_t)script_b;
+    } else {
+        fixed[fixed_b++] = 253;
+        fixed[fixed_b++] = (uint8_t)script_b;
+        fixed[fixed_b++] = (uint8_t)(script_b >> 8);
+    }
+    sha256_add(&scan->hash, fixed, fixed_b);
+    sha256_add(&scan->hash, coin->script.data, script_b);
+    return true;
+}
+
+static void on_counted(struct coins_scan *walker, const struct fail *why)
+{
+    struct coin_scan *scan = (struct coin_scan *)walker;
+    struct json_writer *w = &scan->call->out;
+    struct fail failed = *why;
+    uint8_t hash[32];
+    char hex[ID_HEX_SIZE_B];
+    if (failed.kind == FAIL_NONE && scan->aborted)
+        fail_request(&failed, RPC_MISC_ERROR, "Shutting down");
+    if (failed.kind != FAIL_NONE) {
+        scan_end(scan, &failed);
+        return;
+    }
+    jw_object(w);
+    jw_key_i64(w, "height", scan->scan.tip->height);
+    hash_to_hex(hex, scan->scan.tip->id.b);
+    jw_key_text(w, "bestblock", hex);
+    jw_key_u64(w, "txouts", scan->seen);
+    jw_key_u64(w, "bogosize", scan->bogosize_b);
+    if (scan->hashing) {
+        sha256d_end(&scan->hash, hash);
+        hash_to_hex(hex, hash);
+        jw_key_text(w, "hash_serialized_3", hex);
+    }
+    jw_key_u64(w, "transactions", scan->txs);
+    jw_key_u64(w, "disk_size", ledger_stats(scan->call->ctx->ledger).disk_b);
+    jw_key_amount(w, "total_amount", scan->total_sat);
+    jw_end_object(w);
+    scan_end(scan, &failed);
+}
+
+void rpc_gettxoutsetinfo(struct rpc_call *call)
+{
+    struct fail why;
+    struct span type;
+    if (!rpc_arg_text(&type, call, 0, "hash_serialized_3", &why)) {
+        rpc_fail(call, &why);
+        return;
+    }
+    bool hashing = span_is(type, "hash_serialized_3");
+    if (!hashing && !span_is(type, "none")) {
+        rpc_error(call, RPC_INVALID_PARAMETER, "'%.*s' is not a valid hash_type", type.size_b > 64 ? 64 : (int)type.size_b,
+            (const char *)type.data);
+        return;
+    }
+    if (rpc_has_arg(call, 1)) {
+        rpc_error(call, RPC_INVALID_PARAMETER, "Querying specific block heights requires coinstatsindex");
+        return;
+    }
+    struct coin_scan *scan = scan_begin(call);
+    if (scan == NULL)
+        return;
+    scan->counting = true;
+    scan->hashing = hashing;
+    sha256_begin(&scan->hash);
+    scan->scan.each = each_counted;
+    scan->scan.done = on_counted;
+    walk(scan);
+}
