@@ -39,7 +39,7 @@ static void use_fixed(struct p2p *p2p, int64_t now_us);
 static bool lacks_peers(const struct p2p *p2p);
 static void send_beacon(struct p2p *p2p, int64_t now_us);
 static void dial_candidates(struct p2p *p2p, int64_t now_us);
-static bool hears_from(const struct p2p *p2p, const struct net_addr *host);
+static bool hears_from(const struct p2p *p2p, const struct net_addr *addr);
 static uint32_t count_lan(const struct p2p *p2p);
 
 bool discover_lookup(struct p2p *p2p, const char *text, enum resolve_purpose purpose, enum conn_type type)
@@ -233,19 +233,20 @@ static void dial_candidates(struct p2p *p2p, int64_t now_us)
         if (c->due_us == 0 || now_us < c->due_us)
             continue;
         c->due_us = 0;
-        if (count_lan(p2p) >= LAN_PEERS_MAX || (p2p->lan_nonce > c->nonce && hears_from(p2p, &c->addr)))
+        if (count_lan(p2p) >= LAN_PEERS_MAX || hears_from(p2p, &c->addr))
             continue;
         if (connect_dial(p2p, &c->addr, CONN_FULL, &peer))
             peer->is_lan = true;
     }
 }
 
-/* Has a node of this host dialed us? */
-static bool hears_from(const struct p2p *p2p, const struct net_addr *host)
+/* Has this node dialed us? Its connection comes from another port; the one it listens on it told us. */
+static bool hears_from(const struct p2p *p2p, const struct net_addr *addr)
 {
     for (uint32_t i = 0; i < p2p->peer_count; i++) {
         const struct peer *peer = p2p->peers[i];
-        if (peer->type == CONN_INBOUND && peer->state != PEER_CLOSED && net_addr_same_host(&peer->addr, host))
+        if (peer->type == CONN_INBOUND && peer->state != PEER_CLOSED && peer->listen_port == addr->port &&
+            net_addr_same_host(&peer->addr, addr))
             return true;
     }
     return false;

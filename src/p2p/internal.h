@@ -114,6 +114,7 @@ struct peer {
     bool got_version, wtxid_relay, addrv2, prefers_headers, sent_getaddr;
     bool remote_relays; /* wants transactions */
     struct net_addr seen_as; /* how it sees us */
+    uint16_t listen_port;    /* where it listens, if it told (neighbours do); 0: unknown */
     int64_t time_offset_s;
 
     /* ping and the barrier */

@@ -265,6 +265,8 @@ void p2p_on_ledger(struct p2p *p2p, const struct ledger_effect *effect)
     case LEDGER_TIP:
         p2p->tip_us = p2p_now_us(p2p);
         p2p->extra_outbound = false;
+        for (uint32_t i = 0; i < p2p->peer_count && !p2p->agreed; i++)
+            p2p->agreed = effect->index->height > 0 && blocks_can_serve(p2p->peers[i], effect->index);
         relay_tip_changed(p2p);
         serve_announce_tip(p2p, effect->index);
         break;

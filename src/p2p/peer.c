@@ -304,6 +304,7 @@ enum message_result peer_on_version(struct peer *peer, union message *m, struct 
     peer->start_height = v->start_height;
     peer->remote_relays = v->relay;
     peer->seen_as = v->remote;
+    peer->listen_port = v->local.port;
     peer->time_offset_s = v->time_s - env_wall_s(p2p->env);
     copy_agent(peer->user_agent, v->user_agent);
     if (peer->version < PROTOCOL_VERSION_MIN) {
@@ -410,6 +411,8 @@ static void send_version(struct peer *peer)
     };
     if (peer->addr.network == NET_IPV4 || peer->addr.network == NET_IPV6)
         m.version.remote = peer->addr;
+    if (peer->is_lan) /* a neighbour shall not dial us back; others learn nothing here, as in Bitcoin */
+        m.version.local.port = p2p->options.listen_port;
     peer_send(peer, MSG_VERSION, &m);
 }
 

@@ -45,6 +45,7 @@ static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32
 static bool is_block(uint32_t type);
 static bool wants_decoded(const struct p2p *p2p, uint32_t type, const struct block_index *index);
 static bool announce_headers(struct peer *peer, struct block_index **blocks, uint32_t count);
+static void note_agreement(struct p2p *p2p, const struct block_index *index);
 
 enum message_result serve_on_getdata(struct peer *peer, union message *m, struct frame *frame, struct fail *why)
 {
@@ -79,6 +80,7 @@ enum message_result serve_on_getheaders(struct peer *peer, union message *m, str
             return MESSAGE_DONE;
     } else {
         struct block_index *fork = ledger_find_fork(p2p->ledger, l->ids, l->count);
+        note_agreement(p2p, fork);
         at = ledger_at(p2p->ledger, fork->height + 1);
     }
     struct header *headers = arena_array(&p2p->scratch, HEADERS_COUNT_MAX, sizeof *headers);
@@ -296,6 +298,7 @@ static struct serve_item *item_at(struct peer *peer, uint32_t i)
 static enum step serve_block(struct peer *peer, struct serve_item *item)
 {
     struct p2p *p2p = peer->p2p;
+    note_agreement(p2p, index_of(p2p, item->hash));
     if (item->read != NULL) {
         if (!item->read->finished)
             return STEP_WAIT;
@@ -535,6 +538,13 @@ static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32
     struct block_id id;
     memcpy(id.b, hash, sizeof id.b);
     return ledger_find(p2p->ledger, &id);
+}
+
+/* Who builds on our chain, or fetches its blocks, is no longer of another opinion about it. */
+static void note_agreement(struct p2p *p2p, const struct block_index *index)
+{
+    if (index != NULL && index->height > 0 && ledger_is_active(p2p->ledger, index))
+        p2p->agreed = true;
 }
 
 static bool is_block(uint32_t type)
