@@ -43,6 +43,7 @@ void ledger_pump(struct ledger *ledger)
         return;
     }
     ledger->pumping = true;
+    ledger_backlog_submit(ledger);
     do {
         ledger->pump_again = false;
         if (ledger->fatal) {
@@ -249,7 +250,7 @@ static void extend(struct ledger *ledger, struct block_index *goal)
 {
     struct block_index *end = pipeline_end(ledger);
     while (end != goal && ledger->pipeline_count < PIPELINE_MAX &&
-           ledger->pipeline_b < PIPELINE_MAX_B) {
+           ledger->pipeline_b < PIPELINE_MAX_B && ledger->undo_b < UNDO_MAX_B) {
         struct block_index *next = index_ancestor(goal, end->height + 1);
         struct connecting *c = connecting_new(ledger, next);
         if (ledger->last != NULL)
@@ -337,7 +338,9 @@ static void advance(struct ledger *ledger)
                 connecting_check(ledger, c);
             } else if (c->why.kind != FAIL_NONE) {
                 c->stage = CONNECT_CHECKED;
-                ledger->pump_again = c == ledger->first;
+                ledger->pump_again = ledger->pump_again || c == ledger->first;
+            } else if (c->stage == CONNECT_FETCHED) { /* fetched again, and all was known */
+                ledger->pump_again = true;
             }
         }
         in_order = in_order && c->applied;
@@ -388,6 +391,7 @@ static void commit(struct ledger *ledger, struct connecting *c)
     c->job = (struct job){
         .run = undo_run, .done = undo_done, .lane = JOB_WRITE, .serial = &ledger->writer};
     ledger->undo_jobs++;
+    ledger->undo_b += c->block->size_b;
     ledger_submit(ledger, &c->job);
 }
 
@@ -413,6 +417,7 @@ static void undo_done(struct job *job)
     struct block_index *index = c->index;
     ledger_job_back(ledger);
     ledger->undo_jobs--;
+    ledger->undo_b -= c->block->size_b;
     if (c->why.kind == FAIL_NONE) {
         index->undo_pos_b = c->undo_pos_b;
         index->undo_size_b = c->undo_size_b;
@@ -658,10 +663,7 @@ static void deliver(struct ledger *ledger)
             ledger->verdict_last = NULL;
         ledger->intake_count--;
         ledger->intake_b -= intake->size_b;
-        if (ledger->intake_refused) {
-            ledger->intake_refused = false;
-            ledger_effect_add(ledger, LEDGER_IDLE, NULL, NULL, NULL);
-        }
+        intake_tell_room(ledger);
         struct intake called = *intake;
         mem_free(intake);
         if (called.verdict.fn != NULL)

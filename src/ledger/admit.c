@@ -25,6 +25,7 @@ static void intake_bounce(
 static bool intake_begin(
     struct intake *intake, const struct header *header, const struct block_id *id);
 static bool is_wanted(const struct ledger *ledger, const struct intake *intake, struct fail *why);
+static bool lacks_ancestor(const struct block_index *index);
 static void admit_run(struct job *job);
 static void admit_done(struct job *job);
 static void bounce_run(struct job *job);
@@ -67,13 +68,23 @@ bool ledger_offer_built(struct ledger *ledger, struct block *block, struct block
 
 static bool has_room(struct ledger *ledger, size_t size_b)
 {
-    if (ledger->stopping || ledger->fatal)
+    if (ledger->stopping || ledger->fatal || ledger->low_space)
         return false;
+    /* A verdict may be given while the writer still has the block: it counts until it is stored. */
+    size_t there_b = ledger->intake_b + ledger->unstored_b;
     bool room = ledger->intake_count < INTAKE_MAX &&
-                (ledger->intake_count == 0 || ledger->intake_b + size_b <= INTAKE_MAX_B);
+                (there_b == 0 || there_b + size_b <= INTAKE_MAX_B);
     if (!room)
         ledger->intake_refused = true;
     return room;
+}
+
+void intake_tell_room(struct ledger *ledger)
+{
+    if (!ledger->intake_refused)
+        return;
+    ledger->intake_refused = false;
+    ledger_effect_add(ledger, LEDGER_IDLE, NULL, NULL, NULL);
 }
 
 static struct intake *intake_new(struct ledger *ledger, size_t size_b, struct block_verdict verdict)
@@ -104,6 +115,7 @@ static bool intake_begin(
     } else {
         intake->context.height = intake->index->height;
         intake->context.median_time_past_s = index_median_time_past_s(intake->index->prev);
+        intake->index->in_flight++;
         intake->job = (struct job){.run = admit_run, .done = admit_done, .lane = JOB_VERIFY};
         ledger_submit(ledger, &intake->job);
     }
@@ -148,6 +160,7 @@ static void admit_done(struct job *job)
     struct ledger *ledger = intake->ledger;
     struct block_index *index = intake->index;
     ledger_job_back(ledger);
+    index->in_flight--;
     if (intake->why.kind == FAIL_INVALID && (index->status & BLOCK_HAVE_DATA) == 0)
         index_mark_failed(ledger, index, &intake->why);
     if (intake->why.kind == FAIL_NONE && index_is_failed(index))
@@ -209,6 +222,7 @@ void block_arrived(struct ledger *ledger, struct block_index *index, struct bloc
     store->ledger = ledger;
     store->index = index;
     store->block = block_ref(block);
+    ledger->unstored_b += block->size_b;
     ledger_submit(ledger, &store->job);
     index_link(ledger, index);
 }
@@ -231,6 +245,8 @@ static void store_done(struct job *job)
     struct ledger *ledger = store->ledger;
     struct block_index *index = store->index;
     ledger_job_back(ledger);
+    ledger->unstored_b -= store->block->size_b;
+    intake_tell_room(ledger);
     if (store->why.kind != FAIL_NONE) {
         ledger_die(ledger, &store->why);
     } else {
@@ -327,18 +343,22 @@ void intakes_failed(struct ledger *ledger, struct block_index *index, const stru
 
 void intakes_settle(struct ledger *ledger)
 {
-    bool settled = ledger_is_settled(ledger);
+    bool settled = activation_is_settled(ledger);
     struct intake **link = &ledger->waiting;
     while (*link != NULL) {
         struct intake *intake = *link;
         struct block_index *index = intake->index;
         bool failed = index_is_failed(index) && !intake->connected;
-        /* A block that lacks an ancestor, or whose branch has less work, waits for nothing here. */
-        bool aside = index->chain_tx_count == 0 ||
-                     (!ledger_is_active(ledger, index) &&
-                         u256_compare(&index->chain_work, &ledger->tip->chain_work) < 0 &&
-                         ledger->reorg_from == NULL);
-        if (!intake->connected && !failed && !settled && !aside && !ledger->fatal &&
+        /* A block that lacks an ancestor, or whose branch has less work, waits for nothing here. One whose
+         * ancestors are all here or being decoded waits for those, whatever the rest has come to. */
+        bool unlinked = index->chain_tx_count == 0;
+        bool aside = unlinked ? lacks_ancestor(index)
+                              : !ledger_is_active(ledger, index) &&
+                                    u256_compare(&index->chain_work, &ledger->tip->chain_work) <
+                                        0 &&
+                                    ledger->reorg_from == NULL;
+        bool waits = unlinked || !settled;
+        if (!intake->connected && !failed && waits && !aside && !ledger->fatal &&
             !ledger->stopping) {
             link = &intake->next;
             continue;
@@ -360,6 +380,15 @@ void intakes_settle(struct ledger *ledger)
             intake_finish(ledger, intake, BLOCK_OUTCOME_STORED, NULL);
         }
     }
+}
+
+/* Some ancestor is neither here nor being decoded. */
+static bool lacks_ancestor(const struct block_index *index)
+{
+    for (const struct block_index *at = index; at->chain_tx_count == 0; at = at->prev)
+        if ((at->status & BLOCK_HAVE_DATA) == 0 && at->in_flight == 0)
+            return true;
+    return false;
 }
 
 /* ---- proposals ---- */
@@ -482,8 +511,10 @@ void tests_advance(struct ledger *ledger)
             return;
     }
     bool applied = connecting_apply(ledger, c);
-    if (!applied && c->why.kind == FAIL_NONE)
-        return; /* the coins moved meanwhile: it fetches again */
+    if (!applied && c->why.kind == FAIL_NONE) { /* the coins moved meanwhile: it fetches again */
+        ledger->pump_again = ledger->pump_again || c->stage == CONNECT_FETCHED;
+        return;
+    }
     if (applied && !connecting_unapply(ledger, c, &why)) {
         ledger_die(ledger, &why);
         return;

@@ -32,6 +32,10 @@ static bool read_record(const struct blockfiles *files, bool undo, uint32_t numb
     size_t size_b, size_t tail_b, struct buf *out, struct fail *why);
 static bool cut_file(
     struct blockfiles *files, bool undo, uint32_t number, uint64_t end_b, struct fail *why);
+static bool find_magic(const struct blockfiles *files, struct file *file, uint64_t from_b,
+    uint64_t size_b, uint64_t *at_b, struct fail *why);
+static bool may_write(const struct blockfiles *files, struct fail *why);
+static bool sync_all(struct blockfiles *files, struct fail *why);
 
 bool blockfiles_open(struct blockfiles *files, const struct disk *disk, const char *dir,
     const uint8_t magic[4], const uint8_t new_key[8], bool fast, struct fail *why)
@@ -79,17 +83,20 @@ bool blockfiles_scan(struct blockfiles *files, uint32_t number, uint64_t from_b,
     struct buf block;
     buf_init(&block, BLOCK_SIZE_MAX_B);
     bool ok = true;
-    while (ok && *end_b + RECORD_HEAD_B <= size_b) {
+    uint64_t at_b = from_b;
+    while (ok && at_b + RECORD_HEAD_B <= size_b) {
         uint8_t head[RECORD_HEAD_B];
-        ok = file_read_at(file, *end_b, head, sizeof head, why);
+        ok = file_read_at(file, at_b, head, sizeof head, why);
         if (!ok)
             break;
-        apply_key(files, *end_b, head, sizeof head);
+        apply_key(files, at_b, head, sizeof head);
         uint32_t body_b = get_u32le(head + 4);
-        uint64_t pos_b = *end_b + RECORD_HEAD_B;
+        uint64_t pos_b = at_b + RECORD_HEAD_B;
         if (memcmp(head, files->magic, sizeof files->magic) != 0 || body_b > BLOCK_SIZE_MAX_B ||
-            body_b < HEADER_SIZE_B || pos_b + body_b > size_b)
-            break; /* torn: the rest was never whole */
+            body_b < HEADER_SIZE_B || pos_b + body_b > size_b) {
+            ok = find_magic(files, file, at_b + 1, size_b, &at_b, why);
+            continue;
+        }
         buf_clear(&block);
         uint8_t *room = buf_reserve(&block, body_b);
         ok = room != NULL ? file_read_at(file, pos_b, room, body_b, why) : fail_oom(why, "block");
@@ -97,20 +104,46 @@ bool blockfiles_scan(struct blockfiles *files, uint32_t number, uint64_t from_b,
             break;
         apply_key(files, pos_b, room, body_b);
         block.size_b = body_b;
-        if (!each(ctx, number, (uint32_t)pos_b, &block))
-            break;
-        *end_b = pos_b + body_b;
+        if (each(ctx, number, (uint32_t)pos_b, &block))
+            *end_b = at_b = pos_b + body_b;
+        else
+            ok = find_magic(files, file, at_b + 1, size_b, &at_b, why);
     }
     buf_clear(&block);
     file_close(file);
     return ok;
 }
 
+/* *at_b: where the magic comes next, or the end of the file. */
+static bool find_magic(const struct blockfiles *files, struct file *file, uint64_t from_b,
+    uint64_t size_b, uint64_t *at_b, struct fail *why)
+{
+    uint8_t window[16384];
+    const size_t overlap_b = sizeof files->magic - 1;
+    *at_b = size_b;
+    while (from_b + sizeof files->magic <= size_b) {
+        size_t part_b = size_b - from_b < sizeof window ? (size_t)(size_b - from_b) : sizeof window;
+        if (!file_read_at(file, from_b, window, part_b, why))
+            return false;
+        apply_key(files, from_b, window, part_b);
+        const uint8_t *found = memmem(window, part_b, files->magic, sizeof files->magic);
+        if (found != NULL) {
+            *at_b = from_b + (uint64_t)(found - window);
+            return true;
+        }
+        from_b += part_b - overlap_b;
+    }
+    return true;
+}
+
 bool blockfiles_cut(struct blockfiles *files, uint32_t number, uint64_t data_end_b,
     uint64_t undo_end_b, struct fail *why)
 {
-    return cut_file(files, false, number, data_end_b, why) &&
-           cut_file(files, true, number, undo_end_b, why);
+    if (!cut_file(files, false, number, data_end_b, why) ||
+        !cut_file(files, true, number, undo_end_b, why))
+        return false;
+    files->new_names = true;
+    return data_end_b == 0 || note_unsynced(files, number * 2, why);
 }
 
 bool blockfiles_append(
@@ -141,7 +174,22 @@ bool blockfiles_append_undo(struct blockfiles *files, uint32_t number, const str
     return append_record(files, true, number, undo, span_of(checksum, sizeof checksum), pos_b, why);
 }
 
+/* After a failure a second sync may succeed although the data is gone, so none is tried. */
+static bool may_write(const struct blockfiles *files, struct fail *why)
+{
+    return !files->broken || fail_set(why, FAIL_LOCAL, "disk",
+                                 "%s: nothing is written after an earlier failure", files->dir);
+}
+
 bool blockfiles_sync(struct blockfiles *files, struct fail *why)
+{
+    if (!may_write(files, why))
+        return false;
+    files->broken = !sync_all(files, why);
+    return !files->broken;
+}
+
+static bool sync_all(struct blockfiles *files, struct fail *why)
 {
     for (uint32_t i = 0; i < files->unsynced_count; i++) {
         bool undo = (files->unsynced[i] & 1) != 0;
@@ -325,6 +373,8 @@ static bool append_record(struct blockfiles *files, bool undo, uint32_t number, 
     struct span tail, uint32_t *pos_b, struct fail *why)
 {
     struct file *file = NULL;
+    if (!may_write(files, why))
+        return false;
     uint64_t *end_b = undo ? &files->undo_end_b[number] : &files->data_end_b[number];
     struct buf *record = &files->scratch;
     record->size_b = 0;
@@ -340,8 +390,10 @@ static bool append_record(struct blockfiles *files, bool undo, uint32_t number, 
     if (*end_b + record->size_b > UINT32_MAX)
         return fail_set(
             why, FAIL_LOCAL, "block-file", "%s/rev%05u.dat is full", files->dir, (unsigned)number);
-    if (!file_write_at(file, *end_b, buf_span(record), why))
+    if (!file_write_at(file, *end_b, buf_span(record), why)) {
+        files->broken = true;
         return fail_prefix(why, "%s: ", files->dir);
+    }
     *pos_b = (uint32_t)(*end_b + RECORD_HEAD_B);
     *end_b += record->size_b;
     return note_unsynced(files, number * 2 + undo, why);

@@ -34,6 +34,7 @@ struct blockfiles {
     uint32_t unsynced[BLOCKFILES_UNSYNCED_MAX * 2]; /* 2 * number + is_undo */
     uint32_t unsynced_count;
     bool new_names; /* the folder must be synced */
+    bool broken; /* a write or sync failed: what is durable is not known any more, so nothing follows */
     struct buf scratch;
 };
 
@@ -42,12 +43,14 @@ struct blockfiles {
 bool blockfiles_open(struct blockfiles *files, const struct disk *disk, const char *dir,
     const uint8_t magic[4], const uint8_t new_key[8], bool fast, struct fail *why) MUST_USE;
 void blockfiles_close(struct blockfiles *files);
-/* Whole records of file from offset on, until the first that is torn or that `each` refuses. *end_b: where
- * the good ones end. block: bytes, valid during the call. */
+/* Whole records of file from offset on. What is torn, or what `each` refuses, is passed over up to the next
+ * record that is good: power loss may take a write and leave the one after it. *end_b: where the last good
+ * one ends. block: bytes, valid during the call. */
 bool blockfiles_scan(struct blockfiles *files, uint32_t file, uint64_t from_b,
     bool (*each)(void *ctx, uint32_t file, uint32_t pos_b, struct buf *block), void *ctx,
     uint64_t *end_b, struct fail *why) MUST_USE;
-/* Cuts what lies behind the given ends. Before the first append. */
+/* Cuts what lies behind the given ends. Before the first append. The data file counts as unsynced: what a
+ * killed process wrote is there, but not yet for certain. */
 bool blockfiles_cut(struct blockfiles *files, uint32_t file, uint64_t data_end_b,
     uint64_t undo_end_b, struct fail *why) MUST_USE;
 

@@ -22,7 +22,7 @@ static uint32_t count_checks(const struct connecting *c);
 static bool make_batches(struct connecting *c, uint32_t target);
 static void batch_run(struct job *job);
 static void batch_done(struct job *job);
-static bool batch_check_tx(struct check_batch *batch, uint32_t t, uint32_t from, uint32_t to);
+static void batch_check_tx(struct check_batch *batch, uint32_t t, uint32_t from, uint32_t to);
 
 struct connecting *connecting_new(struct ledger *ledger, struct block_index *index)
 {
@@ -410,12 +410,12 @@ static void batch_run(struct job *job)
         const struct coin *spent = t > 0 ? &c->spent[c->first_spent[t]] : NULL;
         if (from == 0)
             batch->sigop_cost += tx_sigop_cost(tx, spent, c->flags);
-        if (t > 0 && c->scripts && !c->skip_scripts[t] && !batch_check_tx(batch, t, from, to))
-            return;
+        if (t > 0 && c->scripts && !c->skip_scripts[t] && batch->why.kind == FAIL_NONE)
+            batch_check_tx(batch, t, from, to);
     }
 }
 
-static bool batch_check_tx(struct check_batch *batch, uint32_t t, uint32_t from, uint32_t to)
+static void batch_check_tx(struct check_batch *batch, uint32_t t, uint32_t from, uint32_t to)
 {
     const struct connecting *c = batch->connecting;
     const struct tx *tx = &c->block->txs[t];
@@ -435,12 +435,11 @@ static bool batch_check_tx(struct check_batch *batch, uint32_t t, uint32_t from,
         memcpy(code, text.data, size_b);
         code[size_b] = 0;
         buf_clear(&text);
-        return fail_set(&batch->why, FAIL_INVALID, code,
-            "input %u of %s (wtxid %s), spending %s:%u", (unsigned)i, hash_show(tx->txid.b),
-            hash_show(tx->wtxid.b), hash_show(tx->in[i].prevout.txid.b),
-            (unsigned)tx->in[i].prevout.index);
+        fail_set(&batch->why, FAIL_INVALID, code, "input %u of %s (wtxid %s), spending %s:%u",
+            (unsigned)i, hash_show(tx->txid.b), hash_show(tx->wtxid.b),
+            hash_show(tx->in[i].prevout.txid.b), (unsigned)tx->in[i].prevout.index);
+        return;
     }
-    return true;
 }
 
 static void batch_done(struct job *job)
@@ -457,7 +456,8 @@ static void batch_done(struct job *job)
     ledger_pump(ledger);
 }
 
-/* All batches are back: the failure of the earliest transaction counts, whatever order they came in. */
+/* All batches are back. As in Bitcoin too many signature operations are named before a failed script; of
+ * failed scripts the earliest transaction's counts, whatever order they came in. */
 void connecting_conclude(struct connecting *c)
 {
     if (c->why.kind != FAIL_NONE)
@@ -469,10 +469,10 @@ void connecting_conclude(struct connecting *c)
             (worst == NULL || c->batches[i].failed_tx < worst->failed_tx))
             worst = &c->batches[i];
     }
-    if (worst != NULL)
-        c->why = worst->why;
-    else if (c->sigop_cost > (int64_t)c->ledger->chain->block_sigop_cost_max)
+    if (c->sigop_cost > (int64_t)c->ledger->chain->block_sigop_cost_max)
         fail_set(&c->why, FAIL_INVALID, "bad-blk-sigops",
             "signature operations cost %lld, allowed are %u", (long long)c->sigop_cost,
             (unsigned)c->ledger->chain->block_sigop_cost_max);
+    else if (worst != NULL)
+        c->why = worst->why;
 }

@@ -48,6 +48,7 @@ struct space_job {
     struct job job;
     struct ledger *ledger;
     uint64_t free_b;
+    const char *dir; /* of the fuller one */
     struct fail why;
 };
 struct drop_job { /* frees a retired generation, which may take milliseconds */
@@ -60,6 +61,7 @@ static bool flush_is_due(struct ledger *ledger);
 static void flush_begin(struct ledger *ledger);
 static void barrier_run(struct job *job);
 static void barrier_done(struct job *job);
+static void flush_abandon(struct ledger *ledger);
 static void write_run(struct job *job);
 static void write_done(struct job *job);
 static bool write_coins(struct write_job *write);
@@ -91,7 +93,7 @@ static bool flush_is_due(struct ledger *ledger)
         return ledger->flushed_tip != ledger->tip || ledger->unsynced ||
                ledger->coins.live.dirty > 0 || ledger->dirty_count > 0;
     return ledger->coins.live.size_b > ledger->options.dbcache_b / 2 ||
-           ledger->coins.live.size_b > DIRTY_MAX_B;
+           ledger->coins.live.size_b > DIRTY_MAX_B || ledger->dirty_count > DIRTY_ROWS_FLUSH;
 }
 
 bool flush_needs_quiet(const struct ledger *ledger)
@@ -181,6 +183,11 @@ static void barrier_done(struct job *job)
     struct ledger *ledger = ((struct barrier_job *)job)->ledger;
     mem_free(job);
     ledger_job_back(ledger);
+    if (ledger->fatal) { /* an append before the barrier failed: the tip must not promise its block */
+        flush_abandon(ledger);
+        ledger_pump(ledger);
+        return;
+    }
     struct write_job *write = mem_new(sizeof *write);
     write->job = (struct job){
         .run = write_run, .done = write_done, .lane = JOB_WRITE, .serial = &ledger->writer};
@@ -199,6 +206,20 @@ static void barrier_done(struct job *job)
     ledger->flush_stage = FLUSH_WRITING;
     ledger_submit(ledger, &write->job);
     ledger_pump(ledger);
+}
+
+static void flush_abandon(struct ledger *ledger)
+{
+    ledger->flush_stage = FLUSH_NONE;
+    for (uint32_t i = 0; i < ledger->scans_flushing_count; i++)
+        ledger->scans_waiting[ledger->scans_waiting_count++] = ledger->scans_flushing[i];
+    ledger->scans_flushing_count = 0;
+    while (ledger->flush_running != NULL) {
+        struct done_item *item = ledger->flush_running;
+        ledger->flush_running = item->next;
+        ledger_done_later(ledger, item->done, &ledger->fatal_why);
+        mem_free(item);
+    }
 }
 
 static void write_run(struct job *job)
@@ -277,7 +298,6 @@ static void drop_done(struct job *job)
 bool ledger_scan_coins(struct ledger *ledger, struct coins_scan *scan)
 {
     if (ledger->stopping || ledger->fatal ||
-
         ledger->scans_waiting_count + ledger->scans_flushing_count + ledger->scans_running_count >=
             SCANS_MAX)
         return false;
@@ -387,9 +407,18 @@ static void sync_done(struct job *job)
 static void space_run(struct job *job)
 {
     struct space_job *space = (struct space_job *)job;
-    const struct disk *disk = space->ledger->env->disk;
-    if (disk->free_space(disk->ctx, space->ledger->blocks_dir, &space->free_b, &space->why))
-        fail_clear(&space->why);
+    const struct ledger *ledger = space->ledger; /* what never changes of it */
+    const struct disk *disk = ledger->env->disk;
+    uint64_t coins_free_b = 0; /* the two folders may lie on different disks */
+    if (!disk->free_space(disk->ctx, ledger->blocks_dir, &space->free_b, &space->why) ||
+        !disk->free_space(disk->ctx, ledger->dir, &coins_free_b, &space->why))
+        return;
+    space->dir = ledger->blocks_dir;
+    if (coins_free_b < space->free_b) {
+        space->dir = ledger->dir;
+        space->free_b = coins_free_b;
+    }
+    fail_clear(&space->why);
 }
 
 static void space_done(struct job *job)
@@ -405,7 +434,7 @@ static void space_done(struct job *job)
         /* Stopping flushes, which needs some of what is left: that is why the limit is not zero. */
         fail_set(&why, FAIL_LOCAL, "disk-space",
             "only %llu MiB are free at %s; free some space and start again",
-            (unsigned long long)(space->free_b >> 20), ledger->blocks_dir);
+            (unsigned long long)(space->free_b >> 20), space->dir);
         ledger_effect_add(ledger, LEDGER_FATAL, NULL, NULL, &why);
         ledger->low_space = true;
     }

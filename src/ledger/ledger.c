@@ -353,8 +353,15 @@ void ledger_effect_add(struct ledger *ledger, enum ledger_effect_kind kind,
         ledger->effect_first = ledger->effect_count = 0;
     if (!mem_try_grow(&ledger->effects, &ledger->effect_capacity, ledger->effect_count + 1,
             EFFECTS_MAX, sizeof *ledger->effects)) {
-        ledger->fatal =
-            true; /* nobody drains: going on would lose what mempool and wallets must hear */
+        /* Nobody drains, or no memory: going on would lose what mempool and wallets must hear. The last
+         * effect makes room for the one that says so. */
+        if (ledger->fatal || ledger->effect_first == ledger->effect_count)
+            return;
+        ledger->fatal = true;
+        fail_oom(&ledger->fatal_why, "what the ledger has to tell");
+        struct ledger_effect *last = &ledger->effects[ledger->effect_count - 1];
+        block_unref(last->block);
+        *last = (struct ledger_effect){.kind = LEDGER_FATAL, .why = ledger->fatal_why};
         return;
     }
     struct ledger_effect *effect = &ledger->effects[ledger->effect_count++];
@@ -423,6 +430,12 @@ void ledger_submit(struct ledger *ledger, struct job *job)
 void ledger_job_back(struct ledger *ledger)
 {
     ledger->jobs--;
+    ledger_backlog_submit(ledger);
+}
+
+/* In order, so that jobs of the writer stay in theirs. */
+void ledger_backlog_submit(struct ledger *ledger)
+{
     while (ledger->backlog_first != NULL) {
         struct job *job = ledger->backlog_first;
         struct job *next = job->next;

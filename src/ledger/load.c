@@ -6,8 +6,8 @@
  * chainstate/, LevelDB: 'C' ... -> coins (codec.h)     'B' -> id of the tip that they belong to
  *
  * The index may know less than the files: blocks are appended at once, rows are written by the flush. So
- * whole records behind the last known one are checked as if they came from a peer and taken in; what
- * follows the last whole record is torn and is cut off. */
+ * whole records behind the last known one are checked as if they came from a peer and taken in; torn ones
+ * among them are passed over, and what follows the last whole record is cut off. */
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +70,15 @@ bool ledger_load(struct ledger *ledger, struct fail *why)
     link_all(ledger);
     candidates_rebuild(ledger);
     headers_rebuild_best(ledger);
+    if (ledger->fatal) {
+        *why = ledger->fatal_why;
+        return false;
+    }
+    if (ledger->tip->chain_tx_count == 0)
+        return fail_set(why, FAIL_LOCAL, "damaged",
+            "%s/chainstate belongs to block %d, but %s lacks a block on the way to it; start with "
+            "-reindex",
+            ledger->dir, (int)ledger->tip->height, ledger->blocks_dir);
     ledger->effect_first = ledger->effect_count =
         0; /* nobody has heard anything before the start */
     ledger->disk_b = blockfiles_size_b(&ledger->files);
@@ -94,8 +103,11 @@ void index_row_put(struct kv_batch *batch, const struct block_index *index)
     struct header header = index_header(index);
     header_encode(row, &header);
     bool stored = index->data_size_b > 0; /* in memory only: the row must not promise it */
-    uint32_t status =
-        stored ? index->status : index->status & ~(uint32_t)(BLOCK_HAVE_DATA | BLOCK_SCRIPTS_OK);
+    uint32_t status = index->status;
+    if (!stored)
+        status &= ~(uint32_t)BLOCK_HAVE_DATA;
+    if (!stored || ((status & BLOCK_HAVE_UNDO) == 0 && index->prev != NULL))
+        status &= ~(uint32_t)BLOCK_SCRIPTS_OK; /* connected, its undo data not written yet: once more */
     const uint32_t numbers[7] = {status, stored ? index->tx_count : 0, index->file,
         index->data_pos_b, index->data_size_b, index->undo_pos_b, index->undo_size_b};
     for (size_t i = 0; i < 7; i++)
@@ -283,6 +295,8 @@ static bool recover_files(struct loader *loader, struct fail *why)
             *why = loader->why;
             return false;
         }
+        if (i + 1 < files->count) /* only the last one grows, so only its tail can stand in the way */
+            end_b = files->data_end_b[i];
         if (files->data_end_b[i] > end_b)
             log_warning("%s/blk%05u.dat: %llu bytes after the last whole block are cut off",
                 files->dir, (unsigned)i, (unsigned long long)(files->data_end_b[i] - end_b));
@@ -306,6 +320,8 @@ static bool recover_files(struct loader *loader, struct fail *why)
 static bool take_record(void *ctx, uint32_t file, uint32_t pos_b, struct buf *raw)
 {
     struct loader *loader = ctx;
+    if (loader->why.kind != FAIL_NONE)
+        return false;
     uint32_t size_b = (uint32_t)raw->size_b;
     struct header header;
     header_decode(&header, raw->data);
@@ -326,7 +342,7 @@ static bool take_record(void *ctx, uint32_t file, uint32_t pos_b, struct buf *ra
     return true;
 }
 
-/* false: the record is not a whole, valid block: the file ends before it. */
+/* false: the record is not a whole, valid block. */
 static bool take_block(struct loader *loader, uint32_t file, uint32_t pos_b, struct buf *raw,
     bool *unknown_parent, struct block_id *id)
 {

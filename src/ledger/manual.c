@@ -6,6 +6,7 @@ static void manual_add(struct ledger *ledger, enum manual_kind kind, struct bloc
     struct ledger_done done);
 static void manual_begin(struct ledger *ledger, struct manual *manual);
 static void reconsider(struct ledger *ledger, struct block_index *index);
+static void forgive(struct ledger *ledger, struct block_index *index);
 static void make_precious(struct ledger *ledger, struct block_index *index);
 
 void ledger_invalidate(struct ledger *ledger, struct block_index *index, struct ledger_done done)
@@ -26,6 +27,13 @@ void ledger_precious(struct ledger *ledger, struct block_index *index, struct le
 static void manual_add(struct ledger *ledger, enum manual_kind kind, struct block_index *index,
     struct ledger_done done)
 {
+    if (ledger->manual_count >= MANUAL_MAX || ledger->stopping || ledger->fatal) {
+        struct fail why;
+        fail_set(&why, FAIL_NO_ROOM, "busy", "too many overrides are waiting, or the node is stopping");
+        ledger_done_later(ledger, done, &why);
+        ledger_pump(ledger);
+        return;
+    }
     struct manual *manual = mem_new(sizeof *manual);
     manual->kind = kind;
     manual->index = index;
@@ -109,19 +117,28 @@ static void manual_begin(struct ledger *ledger, struct manual *manual)
 static void reconsider(struct ledger *ledger, struct block_index *index)
 {
     for (struct block_index *at = index; at != NULL; at = at->prev)
-        at->status &= ~(uint32_t)BLOCK_FAILED;
+        forgive(ledger, at);
     for (struct block_index *at = index; at != NULL; at = tree_next(index, at, false))
-        at->status &= ~(uint32_t)BLOCK_FAILED;
+        forgive(ledger, at);
     for (struct block_index *at = ledger->genesis; at != NULL;
          at = tree_next(ledger->genesis, at, false)) {
         bool failed_parent = at->prev != NULL && index_is_failed(at->prev);
         uint32_t status = failed_parent ? at->status | BLOCK_FAILED_PARENT
                                         : at->status & ~(uint32_t)BLOCK_FAILED_PARENT;
+        if (at->status != status)
+            index_mark_dirty(ledger, at);
         at->status = status;
-        index_mark_dirty(ledger, at);
     }
     candidates_rebuild(ledger);
     headers_rebuild_best(ledger);
+}
+
+static void forgive(struct ledger *ledger, struct block_index *index)
+{
+    if ((index->status & BLOCK_FAILED) == 0)
+        return;
+    index->status &= ~(uint32_t)BLOCK_FAILED;
+    index_mark_dirty(ledger, index);
 }
 
 static void make_precious(struct ledger *ledger, struct block_index *index)

@@ -2,7 +2,7 @@
  * is missing or damaged on disk answers with words; only the chain's own steps stop the node for it. */
 #include "state.h"
 
-struct read_job {
+struct read_job { /* one read; before it, when the undo data is still being written, a barrier */
     struct job job;
     struct ledger *ledger;
     struct block_read *read;
@@ -12,6 +12,9 @@ struct read_job {
     struct fail why;
 };
 
+static void barrier_run(struct job *job);
+static void barrier_done(struct job *job);
+static void begin(struct read_job *job);
 static void read_run(struct job *job);
 static bool read_block(struct read_job *job);
 static bool read_undo(struct read_job *job);
@@ -23,10 +26,42 @@ bool ledger_read_block(struct ledger *ledger, struct block_read *read)
         return false;
     const struct block_index *index = read->index;
     struct read_job *job = mem_new(sizeof *job);
-    job->job = (struct job){.run = read_run, .done = read_done, .lane = JOB_READ};
     job->ledger = ledger;
     job->read = read;
     job->held = index->held != NULL ? block_ref(index->held->block) : NULL;
+    read->block = NULL;
+    read->undo = NULL;
+    buf_init(&read->raw, BLOCK_SIZE_MAX_B + RECORD_HEAD_B);
+    read->state = job;
+    ledger->read_count++;
+    bool undo_to_come = (index->status & (BLOCK_SCRIPTS_OK | BLOCK_HAVE_UNDO)) == BLOCK_SCRIPTS_OK;
+    if (!read->want_undo || !undo_to_come || ledger->undo_jobs == 0) {
+        begin(job);
+        return true;
+    }
+    job->job = (struct job){
+        .run = barrier_run, .done = barrier_done, .lane = JOB_WRITE, .serial = &ledger->writer};
+    ledger_submit(ledger, &job->job);
+    return true;
+}
+
+static void barrier_run(struct job *job)
+{
+    (void)job;
+}
+
+static void barrier_done(struct job *job)
+{
+    struct ledger *ledger = ((struct read_job *)job)->ledger;
+    ledger_job_back(ledger);
+    begin((struct read_job *)job);
+    ledger_pump(ledger);
+}
+
+static void begin(struct read_job *job)
+{
+    const struct block_index *index = job->read->index;
+    job->job = (struct job){.run = read_run, .done = read_done, .lane = JOB_READ};
     job->id = index->id;
     job->status = index->status;
     job->file = index->file;
@@ -36,13 +71,7 @@ bool ledger_read_block(struct ledger *ledger, struct block_read *read)
     job->undo_size_b = index->undo_size_b;
     if (index->prev != NULL)
         job->prev = index->prev->id;
-    read->block = NULL;
-    read->undo = NULL;
-    buf_init(&read->raw, BLOCK_SIZE_MAX_B + RECORD_HEAD_B);
-    read->state = job;
-    ledger->read_count++;
-    ledger_submit(ledger, &job->job);
-    return true;
+    ledger_submit(job->ledger, &job->job);
 }
 
 static void read_run(struct job *base)

@@ -28,11 +28,13 @@
 #define HELD_MAX_B (32u << 20) /* blocks kept in memory until they are connected */
 #define PIPELINE_MAX 32 /* blocks between load and commit */
 #define PIPELINE_MAX_B (16u << 20) /* and their bytes */
+#define UNDO_MAX_B (32u << 20) /* of committed blocks whose undo data is not written yet */
 #define FUTURE_HEADERS_MAX 64 /* headers ahead of our clock, tried again */
 #define READS_MAX 256 /* blocks being read for others */
 #define SCANS_MAX 8
 #define TESTS_MAX 16
 #define MANUAL_MAX 64
+#define DIRTY_ROWS_FLUSH 50000 /* so many changed headers are written without waiting for the clock */
 #define UNREQUESTED_AHEAD_MAX 288 /* blocks above the tip that nobody asked for (Bitcoin) */
 #define SEQUENCE_FIRST (1u << 31) /* preciousblock counts down from here */
 #define FETCH_CHUNK 256 /* coins read by one job */
@@ -208,6 +210,7 @@ struct ledger {
     struct intake *waiting; /* checked, verdict depends on the activation */
     uint32_t intake_count;
     size_t intake_b;
+    size_t unstored_b; /* of blocks on their way to a file */
     bool intake_refused;
     struct intake *tests_first, *tests_last;
     uint32_t test_count;
@@ -218,6 +221,7 @@ struct ledger {
     size_t pipeline_b;
     struct disconnecting *disconnect;
     uint32_t undo_jobs; /* undo data on its way to a file */
+    size_t undo_b; /* and the bytes of its blocks */
     struct block_index *told_tip; /* of the last LEDGER_TIP */
     struct block_index *reorg_from; /* the tip before a run of disconnects, or NULL */
     struct manual *manual_first, *manual_last;
@@ -261,6 +265,7 @@ struct ledger {
 /* ledger.c */
 void ledger_submit(struct ledger *ledger, struct job *job);
 void ledger_job_back(struct ledger *ledger); /* first line of every done */
+void ledger_backlog_submit(struct ledger *ledger);
 void ledger_effect_add(struct ledger *ledger, enum ledger_effect_kind kind,
     struct block_index *index, struct block *block, const struct fail *why);
 void ledger_die(struct ledger *ledger, const struct fail *why); /* LEDGER_FATAL, once */
@@ -291,6 +296,7 @@ void intakes_settle(struct ledger *ledger); /* verdicts that can be given now */
 void intakes_failed(struct ledger *ledger, struct block_index *index, const struct fail *why);
 void intakes_connected(struct ledger *ledger, struct block_index *index);
 void held_release(struct ledger *ledger, struct block_index *index);
+void intake_tell_room(struct ledger *ledger); /* to whom an offer was refused */
 void tests_advance(struct ledger *ledger);
 bool tests_need_quiet(const struct ledger *ledger);
 void tests_drop(struct ledger *ledger);

@@ -38,6 +38,7 @@ struct block_index {
     struct held_block *held;             /* its block in memory, or NULL */
     uint32_t candidate;                  /* place + 1 among the candidates for the tip; 0: none */
     uint32_t writer_file;                /* the writer's: the file it appended the block to */
+    uint16_t in_flight;                  /* copies of its block that are being decoded */
     bool is_dirty;                       /* the stored row is behind */
 };
 
