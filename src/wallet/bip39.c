@@ -33,7 +33,7 @@ bool bip39_words_from_entropy(char out[BIP39_TEXT_SIZE_B], struct span entropy)
     for (size_t i = 0; i < words; i++) {
         uint32_t index = 0;
         for (size_t b = i * WORD_BITS; b < (i + 1) * WORD_BITS; b++)
-            index = index << 1 | (bits[b / 8] >> (7 - b % 8) & 1u);
+            index = index << 1 | ((uint32_t)bits[b / 8] >> (7 - b % 8) & 1u);
         int n = snprintf(out + used, BIP39_TEXT_SIZE_B - used, "%s%s", i > 0 ? " " : "", bip39_words[index]);
         used += (size_t)n;
     }
