@@ -31,8 +31,9 @@ bool base58_encode(struct buf *out, struct span bytes)
     }
     for (size_t i = 0; i < zeroes; i++)
         buf_put_u8(out, '1');
-    while (count > 0)
-        buf_put_u8(out, (uint8_t)digits[d[--count]]);
+    for (size_t i = count; i > 0; i--)
+        buf_put_u8(out, (uint8_t)digits[d[i - 1]]);
+    mem_wipe(d, count); /* it may have been a private key */
     return !out->failed;
 }
 
@@ -46,8 +47,10 @@ bool base58_decode(struct buf *out, struct span text)
         zeroes++;
     for (size_t i = zeroes; i < text.size_b; i++) {
         const char *at = text.data[i] != 0 ? strchr(digits, text.data[i]) : NULL;
-        if (at == NULL)
+        if (at == NULL) {
+            mem_wipe(b, count);
             return false;
+        }
         uint32_t carry = (uint32_t)(at - digits);
         for (size_t j = 0; j < count; j++) {
             carry += (uint32_t)b[j] * 58;
@@ -59,8 +62,9 @@ bool base58_decode(struct buf *out, struct span text)
     }
     for (size_t i = 0; i < zeroes; i++)
         buf_put_u8(out, 0);
-    while (count > 0)
-        buf_put_u8(out, b[--count]);
+    for (size_t i = count; i > 0; i--)
+        buf_put_u8(out, b[i - 1]);
+    mem_wipe(b, count);
     return !out->failed;
 }
 
@@ -73,6 +77,8 @@ bool base58check_encode(struct buf *out, struct span bytes)
     buf_put(&with, bytes.data, bytes.size_b);
     buf_put(&with, hash, 4);
     bool ok = !with.failed && base58_encode(out, buf_span(&with));
+    if (with.data != NULL)
+        mem_wipe(with.data, with.size_b);
     buf_clear(&with);
     return ok;
 }

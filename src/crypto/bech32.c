@@ -31,16 +31,31 @@ static uint32_t start_with(const char *hrp)
     return c;
 }
 
+static bool hrp_is_valid(const char *hrp) /* BIP173; written in lower case only */
+{
+    size_t length = strlen(hrp);
+    for (const char *p = hrp; *p != 0; p++) {
+        if (*p < 33 || *p > 126 || (*p >= 'A' && *p <= 'Z'))
+            return false;
+    }
+    return length >= 1 && length <= HRP_MAX;
+}
+
 bool bech32_encode(struct buf *out, const char *hrp, struct span values, enum bech32_kind kind)
 {
-    uint32_t c = start_with(hrp);
-    if (strlen(hrp) + 1 + values.size_b + CHECKSUM_SIZE > BECH32_TEXT_MAX)
+    if (!hrp_is_valid(hrp) || values.size_b > BECH32_TEXT_MAX ||
+        strlen(hrp) + 1 + values.size_b + CHECKSUM_SIZE > BECH32_TEXT_MAX)
         return false;
+    for (size_t i = 0; i < values.size_b; i++) {
+        if (values.data[i] > 0x1f)
+            return false;
+    }
+    uint32_t c = start_with(hrp);
     buf_put_text(out, hrp);
     buf_put_u8(out, '1');
     for (size_t i = 0; i < values.size_b; i++) {
         c = step(c, values.data[i]);
-        buf_put_u8(out, (uint8_t)charset[values.data[i] & 0x1f]);
+        buf_put_u8(out, (uint8_t)charset[values.data[i]]);
     }
     for (int i = 0; i < CHECKSUM_SIZE; i++)
         c = step(c, 0);
@@ -108,10 +123,18 @@ static bool regroup(struct buf *out, struct span in, unsigned from, unsigned to,
     return !out->failed;
 }
 
+/* BIP141: what an address can stand for. */
+static bool program_is_valid(uint32_t version, size_t size_b)
+{
+    if (version == 0)
+        return size_b == 20 || size_b == 32;
+    return version <= 16 && size_b >= 2 && size_b <= 40;
+}
+
 bool segwit_encode(struct buf *out, const char *hrp, uint32_t version, struct span program)
 {
     struct buf values;
-    if (version > 16 || program.size_b < 2 || program.size_b > 40)
+    if (!program_is_valid(version, program.size_b))
         return false;
     buf_init(&values, 80);
     buf_put_u8(&values, (uint8_t)version);
@@ -129,12 +152,11 @@ bool segwit_decode(uint32_t *version, struct buf *program, const char *hrp, stru
     size_t start = program->size_b;
     buf_init(&values, BECH32_TEXT_MAX);
     bool ok = bech32_decode(&values, found, &kind, text) && strcmp(found, hrp) == 0 && values.size_b > 0 &&
-              values.data[0] <= 16 && kind == (values.data[0] == 0 ? BECH32 : BECH32M) &&
+              kind == (values.data[0] == 0 ? BECH32 : BECH32M) &&
               regroup(program, span_of(values.data + 1, values.size_b - 1), 5, 8, false);
     if (ok) {
-        size_t size_b = program->size_b - start;
         *version = values.data[0];
-        ok = size_b >= 2 && size_b <= 40 && (*version != 0 || size_b == 20 || size_b == 32);
+        ok = program_is_valid(*version, program->size_b - start);
     }
     buf_clear(&values);
     return ok;

@@ -2,13 +2,17 @@
 
 #include "coin/crypto/hash.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/rand.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "coin/crypto/sha256.h"
+
+#define SEALED_MAX_B (1 << 30)
 
 static EVP_MD *md_ripemd160, *md_sha1, *md_sha512;
 
@@ -75,9 +79,16 @@ bool scrypt_key(uint8_t *out, size_t out_size_b, struct span password, struct sp
     return fail_set(why, FAIL_LOCAL, "openssl", "scrypt failed");
 }
 
+static bool fits(struct span text, struct span extra) /* OpenSSL counts in int */
+{
+    return text.size_b <= SEALED_MAX_B && extra.size_b <= SEALED_MAX_B;
+}
+
 bool aead_seal(uint8_t *out, const uint8_t key[32], const uint8_t nonce[12], struct span plain, struct span extra,
     struct fail *why)
 {
+    if (!fits(plain, extra))
+        return fail_set(why, FAIL_NO_ROOM, "too-large", "more than %d bytes to seal", SEALED_MAX_B);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n;
     bool ok = ctx != NULL && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
@@ -94,7 +105,7 @@ bool aead_open(uint8_t *out, const uint8_t key[32], const uint8_t nonce[12], str
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n;
-    bool ok = sealed.size_b >= 16 && ctx != NULL &&
+    bool ok = sealed.size_b >= 16 && fits(sealed, extra) && ctx != NULL &&
               EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
               EVP_DecryptUpdate(ctx, NULL, &n, extra.data, (int)extra.size_b) == 1 &&
               EVP_DecryptUpdate(ctx, out, &n, sealed.data, (int)(sealed.size_b - 16)) == 1 &&
@@ -106,7 +117,16 @@ bool aead_open(uint8_t *out, const uint8_t key[32], const uint8_t nonce[12], str
 
 void random_bytes(void *out, size_t size_b)
 {
-    RAND_bytes(out, (int)size_b);
+    uint8_t *at = out;
+    while (size_b > 0) { /* never go on with predictable bytes: a key may be made of them */
+        ssize_t got = getrandom(at, size_b, 0);
+        if (got < 0 && errno != EINTR && RAND_bytes(at, 1) == 1)
+            got = 1; /* a kernel or sandbox without the call: OpenSSL knows other sources */
+        if (got > 0) {
+            at += got;
+            size_b -= (size_t)got;
+        }
+    }
 }
 
 void merkle_root(uint8_t out[32], uint8_t *hashes, size_t count, bool *mutated)

@@ -122,5 +122,7 @@ bool hdkey_from_text(struct hdkey *out, struct span text, const uint8_t version_
     if (b.data != NULL)
         mem_wipe(b.data, b.size_b);
     buf_clear(&b);
+    if (!ok)
+        mem_wipe(out, sizeof *out);
     return ok || fail_set(why, FAIL_INVALID, "bip32", "not an extended key of this chain");
 }

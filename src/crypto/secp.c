@@ -21,6 +21,13 @@ bool secp_init(const uint8_t blinding[32], struct fail *why)
     return true;
 }
 
+/* An empty key may have no memory at all, which the library takes for a mistake of ours and aborts. */
+static bool parse_pubkey(secp256k1_pubkey *out, struct span bytes)
+{
+    return (bytes.size_b == 33 || bytes.size_b == 65) &&
+           secp256k1_ec_pubkey_parse(ctx, out, bytes.data, bytes.size_b) == 1;
+}
+
 /* DER as blocks before BIP66 hold it: lengths in any form, trailing bytes, negative or padded numbers. */
 static bool lax_length(const uint8_t **at, const uint8_t *end, size_t *length)
 {
@@ -91,7 +98,7 @@ bool secp_ecdsa_verify(struct span pubkey, struct span der, const uint8_t hash[3
 {
     secp256k1_pubkey key;
     secp256k1_ecdsa_signature sig;
-    if (!secp256k1_ec_pubkey_parse(ctx, &key, pubkey.data, pubkey.size_b) || !parse_lax(&sig, der))
+    if (!parse_pubkey(&key, pubkey) || !parse_lax(&sig, der))
         return false;
     secp256k1_ecdsa_signature_normalize(ctx, &sig, &sig);
     return secp256k1_ecdsa_verify(ctx, &sig, hash, &key) == 1;
@@ -113,7 +120,7 @@ bool secp_schnorr_verify(const uint8_t xonly[32], const uint8_t sig[64], struct 
 bool secp_pubkey_is_valid(struct span pubkey)
 {
     secp256k1_pubkey key;
-    return secp256k1_ec_pubkey_parse(ctx, &key, pubkey.data, pubkey.size_b) == 1;
+    return parse_pubkey(&key, pubkey);
 }
 
 bool secp_xonly_is_valid(const uint8_t xonly[32])
@@ -151,7 +158,7 @@ bool secp_pubkey_create(uint8_t out[33], const uint8_t key[32])
 bool secp_pubkey_convert(uint8_t *out, size_t out_size_b, struct span pubkey)
 {
     secp256k1_pubkey key;
-    return secp256k1_ec_pubkey_parse(ctx, &key, pubkey.data, pubkey.size_b) && put_pubkey(out, out_size_b, &key);
+    return parse_pubkey(&key, pubkey) && put_pubkey(out, out_size_b, &key);
 }
 
 bool secp_key_add(uint8_t key[32], const uint8_t tweak[32])
