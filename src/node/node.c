@@ -8,6 +8,7 @@
 #include "coin/node/node.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "coin/base/log.h"
 #include "coin/base/mem.h"
@@ -242,32 +243,33 @@ void node_on_tick(struct node *node)
         on_second(node);
 }
 
+/* The pool's effects. false: the turn is over, more are left. */
+static bool hand_on_mempool(struct node *node, uint32_t *handed)
+{
+    struct mempool_effect moved;
+    while (*handed < EFFECTS_PER_TURN && mempool_next_effect(node->mempool, &moved)) {
+        if (node->wallets != NULL)
+            wallets_on_mempool(node->wallets, &moved);
+        p2p_on_mempool(node->p2p, &moved);
+        tx_unref(moved.tx);
+        ++*handed;
+    }
+    return *handed < EFFECTS_PER_TURN;
+}
+
 bool node_turn(struct node *node)
 {
     struct ledger_effect effect;
-    struct mempool_effect moved;
     uint32_t handed = 0;
-    bool any = true;
-    while (any && handed < EFFECTS_PER_TURN) {
-        any = false;
-        /* The pool's own effects first: they came before what the ledger reports now. */
-        while (handed < EFFECTS_PER_TURN && mempool_next_effect(node->mempool, &moved)) {
-            if (node->wallets != NULL)
-                wallets_on_mempool(node->wallets, &moved);
-            p2p_on_mempool(node->p2p, &moved);
-            tx_unref(moved.tx);
-            handed++;
-            any = true;
-        }
-        if (handed < EFFECTS_PER_TURN && ledger_next_effect(node->ledger, &effect)) {
-            hand_on(node, &effect);
-            block_unref(effect.block);
-            handed++;
-            any = true;
-        }
+    /* The pool's own effects first: they came before what the ledger reports now. */
+    while (hand_on_mempool(node, &handed) && ledger_next_effect(node->ledger, &effect)) {
+        hand_on(node, &effect);
+        block_unref(effect.block);
+        handed++;
     }
+    bool whole = hand_on_mempool(node, &handed); /* what verdicts led to, which the ledger told at its end */
     bool more = node->phase == NODE_RUNNING && p2p_turn(node->p2p);
-    return more || handed >= EFFECTS_PER_TURN;
+    return more || !whole;
 }
 
 static void on_second(struct node *node)
@@ -341,8 +343,8 @@ static void on_mempool_loaded(void *ctx, const struct fail *why)
 {
     struct node *node = ctx;
     node->mempool_loaded = true;
-    if (why->kind != FAIL_NONE)
-        log_warning("mempool.dat was not loaded, the pool starts empty: %s", why->detail);
+    if (why->kind != FAIL_NONE && strcmp(why->code, "mempool-file-missing") != 0)
+        log_warning("mempool.dat was not loaded whole: %s", why->detail);
 }
 
 static void start_mining(struct node *node)

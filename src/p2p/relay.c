@@ -462,7 +462,7 @@ static void trickle(struct peer *peer, int64_t now_us)
         peer->next_trickle_us = p2p->next_inbound_trickle_us;
     }
     uint32_t waiting = peer->tx_to_send.count;
-    if (waiting == 0 || peer_outbox_full(peer))
+    if (waiting == 0 || peer_outbox_full(peer) || peer->fee_filter_sat_kvb >= FEE_FILTER_LOADING_SAT_KVB)
         return;
     struct batch_item *items = mem_try_array(waiting, sizeof *items);
     if (items == NULL)

@@ -16,7 +16,6 @@ class Reorg(CoinTest):
 
     def check(self, depth):
         a, b = self.split(depth)
-        before = a.getbalance()
         txids = [a.sendtoaddress(REGTEST_ADDRESS, 1 + i) for i in range(3)]
         a.mine(depth)
         self.assertEqual(a.getrawmempool(), [])
@@ -33,7 +32,8 @@ class Reorg(CoinTest):
         a.mine(1)
         self.agree(a, b)
         self.assertEqual([b.getrawtransaction(t, 1, a.getbestblockhash())["confirmations"] for t in txids], [1, 1, 1])
-        self.assertLess(a.getbalance(), before + 20 * 50)
+        balances, fees = a.getbalances()["mine"], sum(a.gettransaction(t)["fee"] for t in txids)
+        self.assertEqual(balances["trusted"] + balances["immature"], 120 * 50 - 6 + fees)
         coins = a.coins()
         a.stop()
         a.start()

@@ -76,6 +76,7 @@
 #define TX_DELAY_US (2 * SECOND_US)            /* Bitcoin: NONPREF_PEER_TX_DELAY and its kin */
 #define TRICKLE_INBOUND_US (5 * SECOND_US)     /* mean */
 #define TRICKLE_OUTBOUND_US (2 * SECOND_US)    /* mean */
+#define FEE_FILTER_LOADING_SAT_KVB 9000000 /* who asks for so much is loading blocks: transactions wait for it */
 #define TRICKLE_BATCH 70u                      /* Bitcoin: INVENTORY_BROADCAST_TARGET */
 #define TRICKLE_BATCH_MAX 1000u                /* Bitcoin: INVENTORY_BROADCAST_MAX */
 #define ORPHAN_AGE_MAX_US (20 * MINUTE_US)     /* Bitcoin */
