@@ -61,17 +61,17 @@ static bool add_arg(struct cli *cli, const char *text)
 /* One line without its end, or NULL at the end of standard input. */
 static char *read_line(struct cli *cli)
 {
-    char *line = NULL, *kept = NULL;
-    size_t capacity = 0;
-    ssize_t length = getline(&line, &capacity, stdin);
-    if (length >= 0 && (size_t)length <= LINE_MAX_B) {
-        while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
-            length--;
-        kept = arena_text(&cli->arena, line, (size_t)length);
-    }
-    if (line != NULL)
-        mem_wipe(line, capacity);
-    free(line);
+    struct buf line;
+    int c;
+    buf_init(&line, LINE_MAX_B);
+    while ((c = getchar()) != EOF && c != '\n')
+        buf_put_u8(&line, (uint8_t)c);
+    if (line.size_b > 0 && line.data[line.size_b - 1] == '\r')
+        line.size_b--;
+    bool ended = c == EOF && line.size_b == 0;
+    char *kept = ended || line.failed ? NULL : arena_text(&cli->arena, (const char *)line.data, line.size_b);
+    mem_wipe(line.data, line.size_b);
+    buf_clear(&line);
     return kept;
 }
 

@@ -24,7 +24,7 @@
 #include "coin/node/node.h"
 #include "coin/node/options.h"
 #include "coin/node/place.h"
-#include "coin/node/setup.h"
+#include "coin/node/threads.h"
 
 #define HELP_MAX_B (1u << 20)
 #define LIST_MAX 64

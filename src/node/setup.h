@@ -7,7 +7,7 @@
 #include "coin/ledger/ledger.h"
 #include "coin/mempool/mempool.h"
 #include "coin/mine/template.h"
-#include "coin/node/setup.h"
+#include "coin/node/threads.h"
 #include "coin/p2p/p2p.h"
 #include "coin/wallet/wallet.h"
 

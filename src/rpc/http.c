@@ -129,7 +129,7 @@ const char *http_reason(int status)
     } reasons[] = {{100, "Continue"}, {200, "OK"}, {204, "No Content"}, {400, "Bad Request"}, {401, "Unauthorized"},
         {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {411, "Length Required"},
         {413, "Content Too Large"}, {417, "Expectation Failed"}, {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"}, {501, "Not Implemented"}, {503, "Service Unavailable"},
+        {500, "Internal Server Error"}, {501, "Not Supported"}, {503, "Service Unavailable"},
         {505, "HTTP Version Not Supported"}};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         if (reasons[i].status == status)

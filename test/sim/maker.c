@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coin/base/mem.h"
 #include "coin/consensus/check.h"
 #include "coin/crypto/hash.h"
 #include "coin/crypto/sha256.h"
@@ -23,7 +24,7 @@ struct block *maker_build(const struct chain *chain, const struct maker_block *s
 {
     struct tx *first = coinbase(chain, spec);
     struct fail why = {0};
-    uint8_t *ids = malloc(32u * (spec->tx_count + 1));
+    uint8_t *ids = mem_try_array(spec->tx_count + 1u, 32);
     must(ids != NULL, "memory", &why);
     memcpy(ids, first->txid.b, 32);
     for (uint32_t i = 0; i < spec->tx_count; i++)
@@ -31,7 +32,7 @@ struct block *maker_build(const struct chain *chain, const struct maker_block *s
     struct header header = {
         .version = 0x20000000, .prev = spec->prev, .time_s = spec->time_s, .bits = spec->bits};
     merkle_root(header.merkle_root, ids, spec->tx_count + 1, NULL);
-    free(ids);
+    mem_free(ids);
     struct block_id id;
     do {
         header.nonce++;
@@ -88,13 +89,13 @@ static void commitment(uint8_t out[COMMITMENT_SIZE_B], const struct maker_block 
 {
     static const uint8_t head[6] = {OP_RETURN, 36, 0xaa, 0x21, 0xa9, 0xed};
     struct fail why = {0};
-    uint8_t *ids = calloc(spec->tx_count + 1u, 32);
+    uint8_t *ids = mem_try_array(spec->tx_count + 1u, 32);
     uint8_t both[64] = {0};
     must(ids != NULL, "memory", &why);
     for (uint32_t i = 0; i < spec->tx_count; i++)
         memcpy(ids + 32 * (size_t)(i + 1), spec->txs[i]->wtxid.b, 32);
     merkle_root(both, ids, spec->tx_count + 1, NULL);
-    free(ids);
+    mem_free(ids);
     memcpy(out, head, sizeof head);
     sha256d(out + sizeof head, both, sizeof both);
 }

@@ -30,7 +30,7 @@ static struct kv *open_kv(struct fixture *f, int kind)
 static void setup(struct fixture *f)
 {
     f->sim = sim_disk_new(1);
-    strcpy(f->folder, "/tmp/coin-test-kv-XXXXXX");
+    snprintf(f->folder, sizeof f->folder, "/tmp/coin-test-kv-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->folder));
     snprintf(f->path, sizeof f->path, "%s/store", f->folder);
 }
@@ -219,7 +219,7 @@ START_TEST(power_cut)
     uint32_t seen[4] = { 0 };
     for (uint64_t seed = 0; seed < 200; seed++) {
         struct fixture f = { .sim = sim_disk_new(seed) };
-        strcpy(f.path, "store");
+        snprintf(f.path, sizeof f.path, "store");
         struct kv *kv = open_kv(&f, 1);
         write_ops(kv, "+a=1", true);
         write_ops(kv, "+b=1", false);

@@ -1,4 +1,4 @@
-/* setup.h - what the process must know of the options before a node exists. Thread: any. */
+/* threads.h - what the process must know of the options before a node exists. Thread: any. */
 #ifndef COIN_NODE_THREADS_H
 #define COIN_NODE_THREADS_H
 
