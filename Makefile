@@ -110,6 +110,7 @@ check-full: check
 	$(MAKE) TSAN=1 check-unit check-sim check-functional
 bench: $(BENCH) all
 	@contrib/run-each $(BENCH)
+	@python3 test/bench/bench_node.py --build $(BUILD)
 
 lint:
 	@python3 test/lint/lint.py

@@ -147,7 +147,8 @@ void history_clear(struct wallet *wallet)
 
 void history_sort(struct wallet *wallet)
 {
-    qsort(wallet->ordered, wallet->tx_count, sizeof *wallet->ordered, by_ordering);
+    if (wallet->tx_count > 0)
+        qsort(wallet->ordered, wallet->tx_count, sizeof *wallet->ordered, by_ordering);
 }
 
 /* ---- what others may ask ---- */

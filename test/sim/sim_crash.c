@@ -103,7 +103,7 @@ static uint32_t place_of(struct crash_run *run, const struct block_id *id)
 static void model_make(struct crash_run *run, uint32_t place, struct table *coins)
 {
     static const uint64_t key[2] = {1, 2};
-    uint32_t *branch = calloc(BLOCKS_MAX, sizeof *branch);
+    uint32_t *branch = mem_try_array(BLOCKS_MAX, sizeof *branch);
     uint32_t length = 0;
     for (uint32_t at = place; at != 0; at = run->made[at].prev)
         branch[length++] = at;
@@ -123,7 +123,7 @@ static void model_make(struct crash_run *run, uint32_t place, struct table *coin
             }
         }
     }
-    free(branch);
+    mem_free(branch);
 }
 
 static uint32_t random_txs(struct crash_run *run, uint32_t prev, struct tx *txs[TXS_MAX])
@@ -246,7 +246,7 @@ static void on_flushed(void *ctx, const struct fail *why)
     struct flush_note *note = ctx;
     if (why->kind == FAIL_NONE && note->height > note->run->durable_height)
         note->run->durable_height = note->height;
-    free(note);
+    mem_free(note);
 }
 
 static void step(struct crash_run *run, uint32_t most)
@@ -409,7 +409,7 @@ static void act(struct crash_run *run)
             at = make_block(run, at, i == 1);
         offer_branch(run, at);
     } else if (what <= 4) {
-        struct flush_note *note = calloc(1, sizeof *note);
+        struct flush_note *note = mem_new(sizeof *note);
         note->run = run;
         note->height = ledger_tip(run->ledger)->height;
         ledger_flush(run->ledger, (struct ledger_done){on_flushed, note});

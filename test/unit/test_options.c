@@ -1,6 +1,7 @@
 /* Proves that the option tables are sound, and that every option that software passes to Bitcoin's node is
  * accepted here. */
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "coin/node/options.h"
@@ -40,8 +41,7 @@ START_TEST(accepted)
 {
     struct fail why;
     char program[] = "coind", option[128];
-    strncpy(option, expected[_i], sizeof option - 1);
-    option[sizeof option - 1] = 0;
+    snprintf(option, sizeof option, "%s", expected[_i]);
     char *argv[] = {program, option, NULL};
     struct config *config = config_new(node_options);
     ck_assert_msg(config_parse_args(config, 2, argv, &why), "%s: %s", expected[_i], why.detail);
