@@ -309,11 +309,12 @@ static void load_done(struct job *job)
         if (c->why.kind == FAIL_NONE && !block_id_equal(&c->block->id, &c->index->id))
             fail_set(&c->why, FAIL_LOCAL, "damaged", "another block lies in its place");
         if (c->why.kind != FAIL_NONE) {
-            /* Our disk, not the block: whatever the decoder called it. */
-            struct fail why;
-            fail_set(&why, FAIL_LOCAL, "damaged",
-                "block %d in %s cannot be read (%s); start with -reindex", (int)c->index->height,
-                ledger->blocks_dir, c->why.detail);
+            /* Our disk, not the block: whatever the decoder called it. A lack of memory damages nothing. */
+            struct fail why = c->why;
+            if (why.kind != FAIL_NO_ROOM)
+                fail_set(&why, FAIL_LOCAL, "damaged",
+                    "block %d in %s cannot be read (%s); start with -reindex",
+                    (int)c->index->height, ledger->blocks_dir, c->why.detail);
             c->why = why;
             ledger_die(ledger, &why);
         }
@@ -574,10 +575,11 @@ static void disconnect_done(struct job *job)
     ledger_job_back(ledger);
     ledger->disconnect = NULL;
     if (d->why.kind != FAIL_NONE) {
-        fail_set(&why, FAIL_LOCAL, "damaged",
-            "block %d or its undo data cannot be read (%s); start with "
-            "-reindex-chainstate",
-            (int)index->height, d->why.detail);
+        why = d->why;
+        if (why.kind != FAIL_NO_ROOM)
+            fail_set(&why, FAIL_LOCAL, "damaged",
+                "block %d or its undo data cannot be read (%s); start with -reindex-chainstate",
+                (int)index->height, d->why.detail);
         ledger_die(ledger, &why);
     } else if (!ledger->fatal && !disconnect_coins(ledger, d)) {
         fail_oom(&why, "disconnecting a block");

@@ -736,8 +736,9 @@ static void pending_settle(struct sim_store *store, uint32_t count)
         rows_apply(&store->durable, buf_span(&store->pending[i]));
     for (uint32_t i = 0; i < count; i++)
         buf_clear(&store->pending[i]);
-    memmove(store->pending, store->pending + count,
-        (store->pending_count - count) * sizeof *store->pending);
+    if (count < store->pending_count)
+        memmove(store->pending, store->pending + count,
+            (store->pending_count - count) * sizeof *store->pending);
     store->pending_count -= count;
 }
 

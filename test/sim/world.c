@@ -36,7 +36,7 @@ struct world {
     uint32_t node_count, node_capacity;
     struct sim_random random;
     struct world_net net;
-    int64_t run_us, done_us, mine_us;
+    int64_t run_us, done_us, mine_us, extra_us[JOB_LANES];
 };
 
 static void push(struct world *world, struct event event);
@@ -248,6 +248,11 @@ void world_set_delays(struct world *world, int64_t run_us, int64_t done_us, int6
     world->mine_us = mine_us;
 }
 
+void world_hold_back(struct world *world, enum job_lane lane, int64_t extra_us)
+{
+    world->extra_us[lane] = extra_us;
+}
+
 void world_at(struct world *world, struct world_node *node, int64_t delay_us,
     void (*fn)(void *ctx, uint64_t arg), void *ctx, uint64_t arg)
 {
@@ -334,7 +339,8 @@ static void handle(struct world *world, struct event *event)
         break;
     case EVENT_JOB_RUN:
         job->run(job);
-        push(world, (struct event){.at_us = world->now_us + delay(event->node, world->done_us),
+        push(world, (struct event){.at_us = world->now_us + delay(event->node, world->done_us) +
+                                            world->extra_us[job->lane],
                         .kind = EVENT_JOB_DONE,
                         .node = event->node,
                         .job = job});

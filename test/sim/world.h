@@ -50,6 +50,8 @@ struct sim_random *world_random(struct world *world);
 /* Jobs wait up to run_us before they run and up to done_us before their result is heard, each drawn from
  * the seed; JOB_MINE waits mine_us exactly. Defaults: 200, 100, 0. */
 void world_set_delays(struct world *world, int64_t run_us, int64_t done_us, int64_t mine_us);
+/* Results of this lane's jobs that run from now on are heard so much later. */
+void world_hold_back(struct world *world, enum job_lane lane, int64_t extra_us);
 
 /* fn(ctx, arg) at now + delay_us. node: NULL, or the event dies with the node's present life. */
 void world_at(struct world *world, struct world_node *node, int64_t delay_us,
