@@ -62,9 +62,12 @@ $(BUILD)/%.o: %.c
 	$(CC) $(ALL_CFLAGS) $(EXTRA_$(notdir $*)) -MMD -MP -c -o $@ $<
 
 # One translation unit per instruction set: each is compiled for its own and chosen at run time.
+# On other processors these files are empty but for their names.
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 EXTRA_sha256_shani := -msse4.1 -msha
 EXTRA_sha256_avx2 := -mavx2
 EXTRA_sha256_avx512 := -mavx512f -mavx512bw -mavx512vl
+endif
 
 # The chain files are embedded, so that a node needs nothing beside itself.
 $(BUILD)/genesis.c: $(wildcard genesis/*.json) contrib/embed-chains

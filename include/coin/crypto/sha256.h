@@ -12,10 +12,12 @@ struct sha256 {
     uint8_t block[64];
 };
 
-/* Chooses and self-tests; FAIL_LOCAL when a self-test fails. `only` forces one by name ("portable",
- * "shani", "avx2", "avx512") for tests; NULL chooses. Until called, the portable code serves. */
+/* Chooses among the instruction sets that the processor has and that pass their self-test; FAIL_LOCAL when
+ * the portable code itself fails its own against OpenSSL. `only` forces one by name ("portable", "shani",
+ * "avx2", "avx512") for tests: FAIL_LOCAL, code "sha256-missing" where there is none, "sha256-self-test" when
+ * it is wrong. A failure changes nothing. Until called, the portable code serves. Thread: before others. */
 bool sha256_init(const char *only, struct fail *why) MUST_USE;
-const char *sha256_name(void);
+const char *sha256_name(void); /* "avx512+shani": pairs and mining, streams */
 
 void sha256_begin(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t size_b);
@@ -34,7 +36,8 @@ void sha256d_64(uint8_t *out, const uint8_t *in, size_t count);
  * rounds and the early reject on the last word are inside. Returns true and the nonce, or false. */
 bool sha256d_grind(uint32_t *nonce, const uint8_t header80[80], uint32_t first, uint32_t count,
     const uint8_t target_le[32]);
-/* The bare loop for measuring: the same lanes without bookkeeping; returns a sum so it is not removed. */
+/* The yardstick for measuring: the same lanes doing two whole compressions a nonce from the midstate, with
+ * none of the above. Returns the sum of the last words (big-endian) of all hashes. */
 uint32_t sha256d_grind_bare(const uint8_t header80[80], uint32_t first, uint32_t count);
 
 #endif
