@@ -289,6 +289,9 @@ static bool recover_files(struct loader *loader, struct fail *why)
             (unsigned)first);
     for (uint32_t i = first; i < files->count; i++) {
         uint64_t from_b = i < loader->end_count ? loader->ends[i].data_b : 0, end_b = 0;
+        if (ledger->options.reindex)
+            log_info("Reading %s/blk%05u.dat (%u of %u)", files->dir, (unsigned)i, (unsigned)i + 1,
+                (unsigned)files->count);
         if (!blockfiles_scan(files, i, from_b, take_record, loader, &end_b, why))
             return false;
         if (loader->why.kind != FAIL_NONE) {
