@@ -1,0 +1,101 @@
+"""The pages of doc/ are true: what is made from the programs is current, commands run, figures can be computed again."""
+import os
+import re
+import shutil
+import subprocess
+import unittest
+from math import comb
+
+from framework import BUILD, ROOT, CoinTest, code_blocks, free_port
+
+DOC = os.path.join(ROOT, "doc")
+
+
+def read(*path):
+    with open(os.path.join(*path)) as f:
+        return f.read()
+
+
+class Docs(CoinTest):
+    def shell(self, script):
+        """Runs a page's commands with a home of their own and a free port."""
+        home, rpc_port = os.path.join(self.folder, "home"), str(free_port())
+        os.makedirs(os.path.join(home, ".coin"))
+        with open(os.path.join(home, ".coin", "coin.conf"), "w") as f:
+            f.write(f"rpcport={rpc_port}\nlisten=0\nconnect=0\nlandiscovery=0\n")
+        env = dict(os.environ, HOME=home, PATH=BUILD + os.pathsep + os.environ["PATH"])
+        pid = os.path.join(home, ".coin", "coind.pid")
+        try:
+            done = subprocess.run(["sh", "-eux", "-c", script.replace("28776", rpc_port)], env=env, cwd=ROOT,
+                                  capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False)
+        finally:
+            if os.path.exists(pid):
+                subprocess.run(["kill", "-KILL", read(pid).strip()], check=False)
+        self.assertEqual(done.returncode, 0, done.stdout[-3000:] + done.stderr[-3000:])
+        return done.stdout
+
+    def test_operating(self):
+        out = self.shell("\n".join(code_blocks(os.path.join(DOC, "operating.md"))))
+        self.assertRegex(out, r"rpcauth=alice:[0-9a-f]{32}\$[0-9a-f]{64}")
+        self.assertEqual(len(re.findall(r"^(?:[a-z]{3,8} ){11}[a-z]{3,8}$", out, re.M)), 1)
+
+    @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+    def test_rpc_examples(self):
+        blocks = code_blocks(os.path.join(DOC, "rpc.md"))
+        out = self.shell("coind -daemon\ncoin-cli -rpcwait uptime\n" + "\n".join(blocks) + "\ncoin-cli stop\n")
+        self.assertIn('{"jsonrpc":"2.0","result":0,"id":1}', out)
+
+    def test_rpc_list_is_current(self):
+        made = subprocess.run([os.path.join(ROOT, "contrib", "rpc-doc"), "--print"], check=True, capture_output=True,
+                              text=True, timeout=300, env=dict(os.environ, COIN_BUILD=BUILD)).stdout
+        self.assertIn("\n### getblock\n", made)
+        self.assertTrue(made == read(DOC, "rpc.md"), "doc/rpc.md is out of date: run contrib/rpc-doc")
+
+    def test_man_pages_are_current(self):
+        subprocess.run([os.path.join(ROOT, "contrib", "man-pages"), self.folder], check=True, timeout=60,
+                       env=dict(os.environ, COIN_BUILD=BUILD))
+        for program in ("coind", "coin-cli", "coin-genesis"):
+            made = read(self.folder, program + ".1")
+            self.assertIn(".SH OPTIONS\n", made)
+            self.assertGreater(made.count("\n.TP\n"), 5)
+            self.assertTrue(made == read(DOC, "man", program + ".1"),
+                            f"doc/man/{program}.1 is out of date: run contrib/man-pages")
+
+    @unittest.skipUnless(shutil.which("groff"), "groff is not installed")
+    def test_man_pages_are_well_formed(self):
+        for name in sorted(os.listdir(os.path.join(DOC, "man"))):
+            done = subprocess.run(["groff", "-man", "-ww", "-Tascii", os.path.join(DOC, "man", name)],
+                                  capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), name)
+
+    def test_every_documented_option_exists(self):
+        """Options that a page names are options of one of the programs."""
+        known = set()
+        for program in ("coind", "coin-cli", "coin-genesis"):
+            for flag in ("-help", "-help-debug"):
+                text = subprocess.run([os.path.join(BUILD, program), flag], capture_output=True, text=True,
+                                      timeout=60, check=False).stdout
+                known |= set(re.findall(r"^ +-([a-z0-9-]+)", text, re.M))
+        self.assertIn("dbcache", known)
+        for name in [os.path.join(ROOT, "README.md")] + [os.path.join(DOC, n) for n in ("operating.md", "chains.md")]:
+            for option in re.findall(r"`-([a-z][a-z0-9]*)", read(name)):
+                self.assertTrue(option in known or option.removeprefix("no") in known, f"{name}: -{option}")
+
+    def test_confirmations(self):
+        """The table of operating.md by Rosenfeld's formula: the chance to overtake n confirmations with share q."""
+        def chance(n, q):
+            p = 1 - q
+            return 1 - sum(comb(m + n - 1, m) * (p ** n * q ** m - p ** m * q ** n) for m in range(n + 1))
+        text = read(DOC, "operating.md")
+        head = re.search(r"\| share \|(.*)\|", text)[1]
+        risks = [float(cell.split()[1]) / 100 for cell in head.split("|")]
+        rows = re.findall(r"^\| (\d+) % \|(.*)\|$", text, re.M)
+        self.assertEqual((len(risks), len(rows)), (4, 9))
+        for share, cells in rows:
+            for risk, cell in zip(risks, cells.split("|")):
+                least = next(n for n in range(1, 1000) if chance(n, int(share) / 100) < risk)
+                self.assertEqual(int(cell), least, f"{share} %, {risk}")
+
+
+if __name__ == "__main__":
+    unittest.main()
