@@ -119,6 +119,10 @@ lint:
 	@python3 test/lint/lint.py
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
+# What is made from the programs themselves.
+docs: all
+	contrib/man-pages
+	contrib/rpc-doc
 
 # ---- install -----------------------------------------------------------------------------------
 DESTDIR ?=
@@ -135,7 +139,7 @@ clean:
 distclean: clean
 	rm -rf config.mk config.log config.status configure autom4te.cache
 help:
-	@echo "all check check-unit check-vectors check-sim check-functional check-full bench lint format install uninstall dist clean distclean"
+	@echo "all check check-unit check-vectors check-sim check-functional check-full bench lint format docs install uninstall dist clean distclean"
 	@echo "modes: ASAN=1 UBSAN=1 TSAN=1 DEBUG=1 CC=clang"
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

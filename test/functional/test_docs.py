@@ -81,6 +81,28 @@ class Docs(CoinTest):
             for option in re.findall(r"`-([a-z][a-z0-9]*)", read(name)):
                 self.assertTrue(option in known or option.removeprefix("no") in known, f"{name}: -{option}")
 
+    def test_every_named_file_exists(self):
+        """Pages name source files from the root, or from src/ or include/coin/."""
+        pages = [os.path.join(ROOT, n) for n in os.listdir(ROOT) if n.endswith(".md")]
+        pages += [os.path.join(DOC, n) for n in os.listdir(DOC) if n.endswith(".md")]
+        roots = ("", "src", os.path.join("include", "coin"))
+        for page in pages:
+            for path in re.findall(r"`([a-zA-Z0-9_-]+/[a-zA-Z0-9_./-]+\.(?:c|h|py|json))`", read(page)):
+                self.assertTrue(any(os.path.exists(os.path.join(ROOT, root, path)) for root in roots),
+                                f"{page}: {path}")
+
+    @unittest.skipUnless(os.path.basename(BUILD) == "build", "a sanitized build is not installed")
+    def test_install(self):
+        env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+        subprocess.run(["make", "-s", "install", f"DESTDIR={self.folder}/root", "bindir=/bin", "mandir=/man"], cwd=ROOT,
+                       env=env, check=True, timeout=580, capture_output=True)
+        for program in ("coind", "coin-cli", "coin-genesis"):
+            self.assertTrue(os.access(os.path.join(self.folder, "root", "bin", program), os.X_OK))
+            self.assertEqual(read(self.folder, "root", "man", "man1", program + ".1"), read(DOC, "man", program + ".1"))
+        subprocess.run(["make", "-s", "uninstall", f"DESTDIR={self.folder}/root", "bindir=/bin", "mandir=/man"], cwd=ROOT,
+                       env=env, check=True, timeout=60, capture_output=True)
+        self.assertEqual([files for _, _, files in os.walk(os.path.join(self.folder, "root")) if files], [])
+
     def test_confirmations(self):
         """The table of operating.md by Rosenfeld's formula: the chance to overtake n confirmations with share q."""
         def chance(n, q):
