@@ -94,7 +94,7 @@ $(VECTORS) $(SIM) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
 export COIN_VECTORS ?= ../shared/vectors
 export COIN_BUILD := $(BUILD)
 
-.PHONY: all check check-unit check-vectors check-sim check-functional check-full bench lint format install uninstall dist clean distclean help
+.PHONY: all check check-unit check-vectors check-sim check-functional check-full bench lint format docs install uninstall dist clean distclean help
 check: lint check-unit check-vectors check-sim check-functional
 
 check-unit: $(UNIT)

@@ -87,7 +87,7 @@ class Docs(CoinTest):
         pages += [os.path.join(DOC, n) for n in os.listdir(DOC) if n.endswith(".md")]
         roots = ("", "src", os.path.join("include", "coin"))
         for page in pages:
-            for path in re.findall(r"`([a-zA-Z0-9_-]+/[a-zA-Z0-9_./-]+\.(?:c|h|py|json))`", read(page)):
+            for path in re.findall(r"`([a-z0-9_-]+/[a-z0-9_./-]+\.(?:c|h|py|json))`", read(page)):
                 self.assertTrue(any(os.path.exists(os.path.join(ROOT, root, path)) for root in roots),
                                 f"{page}: {path}")
 
