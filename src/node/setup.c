@@ -76,6 +76,8 @@ static bool read_ledger(struct setup *s, const struct config *config, struct fai
     o->check_blocks = (int32_t)check_blocks;
     o->check_level = (int32_t)check_level;
     o->stop_at_height = (int32_t)stop_at;
+    o->reindex = config_flag(config, "reindex");
+    o->reindex_chainstate = config_flag(config, "reindex-chainstate");
     return true;
 }
 
