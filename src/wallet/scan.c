@@ -25,6 +25,8 @@ static const struct fail no_fail = {.kind = FAIL_NONE};
 void scan_go_live(struct wallet *wallet)
 {
     wallet->synced = ledger_find_fork(wallet->all->ledger, wallet->locator, wallet->locator_count);
+    wallet->scan_from = wallet->synced->height;
+    wallet->scan_start_us = env_steady_us(wallet->all->env);
     resolve_blocks(wallet);
     scan_follow(wallet);
 }
@@ -99,7 +101,7 @@ void wallet_rescan(struct wallet *wallet, int32_t from_height, struct ledger_don
 bool wallet_is_scanning(const struct wallet *wallet, double *progress, int64_t *duration_s)
 {
     int32_t tip = ledger_tip(wallet->all->ledger)->height;
-    if (!wallet->scanning)
+    if (!wallet->scanning && !wallet->reading) /* new blocks come without reading: who reads is behind */
         return false;
     int32_t all = tip - wallet->scan_from, past = wallet->synced->height - wallet->scan_from;
     *progress = all > 0 ? (double)past / (double)all : 1;
