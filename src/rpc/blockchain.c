@@ -75,9 +75,7 @@ static void rpc_getblockchaininfo(struct rpc_call *call)
     jw_key_bool(w, "pruned", false);
     if (chain->signet_challenge.size_b > 0)
         jw_key_hex(w, "signet_challenge", chain->signet_challenge.data, chain->signet_challenge.size_b);
-    jw_key(w, "warnings");
-    jw_array(w);
-    jw_end_array(w);
+    rpc_show_warnings(w, call->ctx);
     jw_end_object(w);
     rpc_ok(call);
 }
@@ -297,8 +295,7 @@ static void on_overridden(void *ctx, const struct fail *why)
         rpc_fail(call, why);
         return;
     }
-    jw_null(&call->out);
-    rpc_ok(call);
+    rpc_answer_when_pool_is_idle(call);
 }
 
 static void override(struct rpc_call *call,

@@ -20,6 +20,11 @@ struct block_index *rpc_arg_block(const struct rpc_call *call, uint32_t i, struc
 void rpc_waitfornewblock(struct rpc_call *call);
 void rpc_waitforblock(struct rpc_call *call);
 void rpc_waitforblockheight(struct rpc_call *call);
+/* null, once what a reorganisation gave back has been judged again. */
+void rpc_answer_when_pool_is_idle(struct rpc_call *call);
+
+/* warnings.c: "warnings", an array */
+void rpc_show_warnings(struct json_writer *w, const struct rpc_ctx *ctx);
 
 /* scan.c */
 void rpc_scantxoutset(struct rpc_call *call);

@@ -388,9 +388,7 @@ static void rpc_getmininginfo(struct rpc_call *call)
     show_next(w, ctx, tip);
     jw_key_u64(w, "minerthreads", miner_threads(ctx->miner));
     jw_key_double(w, "minerhashps", miner_hash_rate(ctx->miner));
-    jw_key(w, "warnings");
-    jw_array(w);
-    jw_end_array(w);
+    rpc_show_warnings(w, call->ctx);
     jw_end_object(w);
     rpc_ok(call);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chain_calls.h"
 #include "coin/p2p/p2p.h"
 #include "coin/rpc/groups.h"
 
@@ -67,9 +68,7 @@ static void rpc_getnetworkinfo(struct rpc_call *call)
     jw_key(w, "localaddresses");
     jw_array(w);
     jw_end_array(w);
-    jw_key(w, "warnings");
-    jw_array(w);
-    jw_end_array(w);
+    rpc_show_warnings(w, call->ctx);
     jw_end_object(w);
     rpc_ok(call);
 }

@@ -5,9 +5,10 @@
 
 #include "chain_calls.h"
 #include "coin/base/mem.h"
+#include "coin/mempool/mempool.h"
 #include "coin/rpc/blockchain.h"
 
-enum wait_for { WAIT_ANY_OTHER, WAIT_BLOCK, WAIT_HEIGHT };
+enum wait_for { WAIT_ANY_OTHER, WAIT_BLOCK, WAIT_HEIGHT, WAIT_MEMPOOL };
 
 struct tip_wait {
     struct rpc_call *call;
@@ -30,14 +31,21 @@ static bool is_over(const struct tip_wait *wait, const struct rpc_ctx *ctx)
         return block_id_equal(&tip->id, &wait->id);
     case WAIT_HEIGHT:
         return tip->height >= wait->height;
+    case WAIT_MEMPOOL:
+        return mempool_is_idle(ctx->mempool);
     }
     return true;
 }
 
-static void answer(struct rpc_call *call)
+static void answer(struct rpc_call *call, enum wait_for what)
 {
     const struct block_index *tip = ledger_tip(call->ctx->ledger);
     char hex[ID_HEX_SIZE_B];
+    if (what == WAIT_MEMPOOL) {
+        jw_null(&call->out);
+        rpc_ok(call);
+        return;
+    }
     hash_to_hex(hex, tip->id.b);
     jw_object(&call->out);
     jw_key_text(&call->out, "hash", hex);
@@ -65,7 +73,7 @@ static void look(struct rpc_ctx *ctx, bool all)
     while (over != NULL) {
         struct tip_wait *wait = over;
         over = wait->next;
-        answer(wait->call);
+        answer(wait->call, wait->what);
         mem_free(wait);
     }
 }
@@ -75,7 +83,22 @@ static void on_cancel(struct rpc_call *call)
     look(call->ctx, false);
 }
 
-static void begin(struct rpc_call *call, uint32_t timeout_arg, const struct tip_wait *what)
+static void add(struct rpc_call *call, const struct tip_wait *what)
+{
+    struct tip_wait *wait = mem_new(sizeof *wait);
+    *wait = *what;
+    wait->call = call;
+    if (is_over(wait, call->ctx)) {
+        mem_free(wait);
+        answer(call, what->what);
+        return;
+    }
+    call->on_cancel = on_cancel;
+    wait->next = call->ctx->tip_waits;
+    call->ctx->tip_waits = wait;
+}
+
+static void begin(struct rpc_call *call, uint32_t timeout_arg, struct tip_wait *what)
 {
     struct fail why;
     int64_t timeout_ms;
@@ -87,19 +110,15 @@ static void begin(struct rpc_call *call, uint32_t timeout_arg, const struct tip_
         rpc_error(call, RPC_MISC_ERROR, "Negative timeout");
         return;
     }
-    struct tip_wait *wait = mem_new(sizeof *wait);
-    *wait = *what;
-    wait->call = call;
     if (timeout_ms > 0 && timeout_ms < INT64_MAX / 2000)
-        wait->until_us = env_steady_us(call->ctx->env) + timeout_ms * 1000;
-    if (is_over(wait, call->ctx)) {
-        mem_free(wait);
-        answer(call);
-        return;
-    }
-    call->on_cancel = on_cancel;
-    wait->next = call->ctx->tip_waits;
-    call->ctx->tip_waits = wait;
+        what->until_us = env_steady_us(call->ctx->env) + timeout_ms * 1000;
+    add(call, what);
+}
+
+void rpc_answer_when_pool_is_idle(struct rpc_call *call)
+{
+    struct tip_wait wait = {.what = WAIT_MEMPOOL, .call = call};
+    add(call, &wait);
 }
 
 void rpc_waitfornewblock(struct rpc_call *call)

@@ -58,7 +58,9 @@ class Mining(CoinTest):
         self.assertEqual(node.getmininginfo()["minerthreads"], 2)
         wait_until(lambda: node.getmininginfo()["minerhashps"] > 0, "the hash rate")
         self.assertGreaterEqual(node.getbalances()["mine"]["immature"], 60)
-        self.assertEqual(node.getblockchaininfo()["chain"], "coin")
+        info = node.getblockchaininfo()
+        self.assertEqual(info["chain"], "coin")
+        self.assertIn("mines alone", " ".join(info["warnings"]))
         node.stop()
 
     def test_mine_to_an_address(self):
