@@ -42,7 +42,7 @@ class Docs(CoinTest):
     @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
     def test_rpc_examples(self):
         blocks = code_blocks(os.path.join(DOC, "rpc.md"))
-        out = self.shell("coind -daemon\ncoin-cli -rpcwait uptime\n" + "\n".join(blocks) + "\ncoin-cli stop\n")
+        out = self.shell("coind -daemon\ncoin-cli -rpcwait getblockcount\n" + "\n".join(blocks) + "\ncoin-cli stop\n")
         self.assertIn('{"jsonrpc":"2.0","result":0,"id":1}', out)
 
     def test_rpc_list_is_current(self):
@@ -80,6 +80,20 @@ class Docs(CoinTest):
         for name in [os.path.join(ROOT, "README.md")] + [os.path.join(DOC, n) for n in ("operating.md", "chains.md")]:
             for option in re.findall(r"`-([a-z][a-z0-9]*)", read(name)):
                 self.assertTrue(option in known or option.removeprefix("no") in known, f"{name}: -{option}")
+
+    def test_options_without_effect_are_listed(self):
+        """design.md, "Not yet", has exactly the options that no source reads."""
+        table = read(ROOT, "src", "node", "options.c")
+        options = {name for name, where in re.findall(r'^    \{"([a-z0-9-]+)", OPT_\w+, ([^"]*)', table, re.M)
+                   if "IGNORED" not in where}
+        self.assertGreater(len(options), 100)
+        used = {"regtest", "signet", "testnet4"}  # read as a table by place.c
+        for folder, _, files in os.walk(os.path.join(ROOT, "src")):
+            for name in files:
+                if name.endswith(".c"):
+                    used |= set(re.findall(r'(?:config|options), "([a-z0-9-]+)"', read(folder, name)))
+        listed = set(re.findall(r"`-([a-z0-9-]+)`", read(DOC, "design.md").split("## 11. Not yet")[1]))
+        self.assertEqual(sorted(options - used), sorted(listed), "doc/design.md, Not yet: what is read, or not, has changed")
 
     def test_every_named_file_exists(self):
         """Pages name source files from the root, or from src/ or include/coin/."""
