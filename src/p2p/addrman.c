@@ -35,7 +35,7 @@
 #define REPLACE_AFTER_S (4 * 60 * 60) /* a tried one alive this lately keeps its place */
 #define COLLISION_AGE_MAX_S (40 * 60)
 #define COLLISIONS_MAX 10u
-#define SELECT_WALKS_MAX 4096u
+#define SELECT_WALKS_MAX 256u /* the odds grow by a fifth each time: 0.01 * 0.66^8 is certain after 43 */
 #define FILE_MAGIC "CPAD"
 #define FILE_VERSION 1
 #define FILE_ENTRY_MIN_B 45u
@@ -54,6 +54,11 @@ struct host_key { /* address and port as a table's key */
     uint8_t bytes[NET_ADDR_BYTES_MAX];
     uint16_t port;
 };
+struct occupied { /* which buckets hold anything, so that choosing one needs no searching */
+    uint16_t list[NEW_BUCKETS], where[NEW_BUCKETS]; /* where: its place in list */
+    uint8_t used[NEW_BUCKETS];                      /* places taken in it */
+    uint32_t count;
+};
 struct addrman {
     const struct env *env;
     uint8_t key[32];
@@ -62,6 +67,7 @@ struct addrman {
     struct table by_addr;                /* struct host_key -> u32 index */
     uint32_t new_places[NEW_BUCKETS][BUCKET_PLACES];
     uint32_t tried_places[TRIED_BUCKETS][BUCKET_PLACES];
+    struct occupied new_occupied, tried_occupied;
     uint32_t new_count, tried_count;
     int64_t last_good_s;
     struct net_addr collisions[COLLISIONS_MAX]; /* new ones that wait for a tried place */
@@ -76,6 +82,7 @@ static uint64_t cheap_hash(const struct addrman *am, const void *a, size_t a_siz
     size_t b_size_b, uint64_t salt);
 static uint32_t *new_place(struct addrman *am, const struct entry *e, const struct net_addr *source);
 static uint32_t *tried_place(struct addrman *am, const struct entry *e);
+static void set_place(struct addrman *am, uint32_t *place, uint32_t value);
 static bool is_terrible(const struct entry *e, int64_t now_s);
 static double chance(const struct entry *e, int64_t now_s);
 static bool place_new(struct addrman *am, struct entry *e, const struct net_addr *source, int64_t now_s);
@@ -206,12 +213,12 @@ bool addrman_select(struct addrman *am, struct addrman_entry *out, bool new_only
     if (in_new + in_tried == 0)
         return false;
     bool tried = in_tried > 0 && (in_new == 0 || env_random_below(am->env, 2) == 0);
-    uint32_t buckets = tried ? TRIED_BUCKETS : NEW_BUCKETS;
+    const struct occupied *occupied = tried ? &am->tried_occupied : &am->new_occupied;
     int64_t now_s = env_wall_s(am->env);
     double factor = 1.0;
     const struct entry *last = NULL;
-    for (uint32_t walk = 0; walk < SELECT_WALKS_MAX; walk++) {
-        uint32_t bucket = (uint32_t)env_random_below(am->env, buckets);
+    for (uint32_t walk = 0; walk < SELECT_WALKS_MAX && occupied->count > 0; walk++) {
+        uint32_t bucket = occupied->list[env_random_below(am->env, occupied->count)];
         uint32_t start = (uint32_t)env_random_below(am->env, BUCKET_PLACES);
         const struct entry *e = NULL;
         for (uint32_t i = 0; i < BUCKET_PLACES && e == NULL; i++) {
@@ -227,11 +234,6 @@ bool addrman_select(struct addrman *am, struct addrman_entry *out, bool new_only
         if (draw < factor * chance(e, now_s))
             break;
         factor *= 1.2; /* so that something is chosen even when all are poor */
-    }
-    for (uint32_t i = 0; last == NULL && i < am->used; i++) { /* few entries in many buckets */
-        const struct entry *e = &am->entries[(i + (uint32_t)env_random_below(am->env, am->used)) % am->used];
-        if (e->used && e->tried == tried && (network == 0 || e->a.addr.network == network))
-            last = e;
     }
     for (uint32_t i = 0; last == NULL && i < am->used; i++)
         if (am->entries[i].used && am->entries[i].tried == tried &&
@@ -499,6 +501,23 @@ static uint32_t *tried_place(struct addrman *am, const struct entry *e)
     return &am->tried_places[bucket][at];
 }
 
+static void set_place(struct addrman *am, uint32_t *place, uint32_t value)
+{
+    bool is_new = place >= &am->new_places[0][0] && place < &am->new_places[0][0] + NEW_BUCKETS * BUCKET_PLACES;
+    struct occupied *o = is_new ? &am->new_occupied : &am->tried_occupied;
+    size_t bucket = (size_t)(place - (is_new ? &am->new_places[0][0] : &am->tried_places[0][0])) / BUCKET_PLACES;
+    bool was = *place != 0, is = value != 0;
+    *place = value;
+    if (is && !was && o->used[bucket]++ == 0) {
+        o->where[bucket] = (uint16_t)o->count;
+        o->list[o->count++] = (uint16_t)bucket;
+    } else if (was && !is && --o->used[bucket] == 0) {
+        uint16_t last = o->list[--o->count];
+        o->list[o->where[bucket]] = last;
+        o->where[last] = o->where[bucket];
+    }
+}
+
 static bool is_terrible(const struct entry *e, int64_t now_s)
 {
     if (now_s - e->a.last_try_s <= RETRY_GRACE_S)
@@ -532,11 +551,11 @@ static bool place_new(struct addrman *am, struct entry *e, const struct net_addr
                 destroy(am, e);
             return false;
         }
-        *place = 0;
+        set_place(am, place, 0);
         if (--old->places == 0)
             destroy(am, old);
     }
-    *place = self;
+    set_place(am, place, self);
     e->places++;
     return true;
 }
@@ -549,14 +568,14 @@ static void make_tried(struct addrman *am, struct entry *e)
     am->new_count--;
     if (*place != 0) { /* the holder goes back among the new */
         struct entry *old = &am->entries[*place - 1];
-        *place = 0;
+        set_place(am, place, 0);
         old->tried = false;
         am->tried_count--;
         am->new_count++;
         struct net_addr source = old->source;
         place_new(am, old, &source, now_s);
     }
-    *place = (uint32_t)(e - am->entries) + 1;
+    set_place(am, place, (uint32_t)(e - am->entries) + 1);
     e->tried = true;
     am->tried_count++;
 }
@@ -567,7 +586,7 @@ static void leave_new(struct addrman *am, struct entry *e)
     for (uint32_t b = 0; b < NEW_BUCKETS && e->places > 0; b++) {
         for (uint32_t i = 0; i < BUCKET_PLACES; i++) {
             if (am->new_places[b][i] == self) {
-                am->new_places[b][i] = 0;
+                set_place(am, &am->new_places[b][i], 0);
                 e->places--;
             }
         }
