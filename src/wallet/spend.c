@@ -488,9 +488,9 @@ static void on_verdict(void *ctx, struct tx *tx, const struct mempool_entry *ent
 {
     struct spend_job *job = ctx;
     struct wallet *wallet = job->wallet;
-    (void)entry;
     wallet->jobs--;
-    if (why->kind != FAIL_NONE && why->kind != FAIL_NO_ROOM) {
+    /* entry without success: it is in the pool already, offered by the rebroadcast a moment earlier. */
+    if (entry == NULL && why->kind != FAIL_NONE && why->kind != FAIL_NO_ROOM) {
         struct wtx *wtx = history_find(wallet, &tx->txid);
         if (wtx != NULL && wtx->pub.state == WALLET_TX_INACTIVE)
             history_set_state(wallet, wtx, WALLET_TX_ABANDONED, NULL);
