@@ -12,6 +12,7 @@
 
 #include "coin/base/bytes.h"
 #include "coin/base/json.h"
+#include "coin/base/mem.h"
 #include "coin/crypto/hash.h"
 #include "coin/crypto/secp.h"
 #include "coin/crypto/sha256.h"
@@ -118,6 +119,9 @@ static inline void vec_folder(struct vec *v, const char *folder, const char *pre
             v->total_failed++;
         ran++;
     }
+    for (int i = 0; i < count; i++)
+        mem_free(found[i]);
+    mem_free(found);
     if (ran == 0) {
         printf("%s: no file of this shape gave a case\n", folder);
         v->total_failed++;
