@@ -260,6 +260,12 @@ static void rpc_getaddrmaninfo(struct rpc_call *call)
 
 /* ---- for tests ---- */
 
+static void rpc_getrawaddrman(struct rpc_call *call)
+{
+    p2p_show_addrman(call->ctx->p2p, &call->out, true);
+    rpc_ok(call);
+}
+
 static bool on_regtest(struct rpc_call *call, const char *name)
 {
     if (call->ctx->chain->difficulty.kind == DIFFICULTY_NONE)
@@ -414,6 +420,8 @@ const struct rpc_method rpc_net_methods[] = {
         .result = "an array of objects", .example = "8", .run = rpc_getnodeaddresses},
     {.name = "getaddrmaninfo", .summary = "Counts the known addresses by network.", .result = "an object",
         .example = "", .run = rpc_getaddrmaninfo},
+    {.name = "getrawaddrman", .summary = "Shows where each known address lies; for testing.", .result = "an object",
+        .example = "", .hidden = true, .run = rpc_getrawaddrman},
     {.name = "addconnection", .summary = "Opens a connection of a kind (regtest only).", .args = connection_args,
         .result = "an object", .example = "192.168.0.6:18444 outbound-full-relay", .hidden = true,
         .run = rpc_addconnection},

@@ -124,6 +124,8 @@ class Neighbours(CoinTest):
         for address in known:
             self.assertTrue(a.addpeeraddress(address, 18444)["success"])
         self.assertEqual({x["address"] for x in a.getnodeaddresses(0)}, known)
+        self.assertEqual({x["address"] for x in a.getrawaddrman()["new"].values()}, known)
+        self.assertEqual(a.getaddrmaninfo()["all_networks"]["total"], len(known))
         b.connect(a)  # b dials and asks; at most 23 % are told to one who asks
         learnt = wait_until(lambda: {x["address"] for x in b.getnodeaddresses(0)}, "addresses to spread")
         self.assertLess(learnt, known)
