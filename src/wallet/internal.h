@@ -90,7 +90,7 @@ struct wallet {
     bool cache_valid;
 
     /* following the chain */
-    struct block_index *synced;
+    struct block_index *synced, *before_scan; /* before_scan: where synced stood when a rescan began */
     struct block_id locator[LOCATOR_MAX]; /* as loaded; resolved when the wallet goes live */
     uint32_t locator_count;
     bool synced_dirty, reading, scanning, abort_scan;

@@ -36,12 +36,10 @@ void scan_follow(struct wallet *wallet)
     struct ledger *ledger = wallet->all->ledger;
     if (wallet->reading || wallet->unloading)
         return;
+    if (wallet->scanning && wallet->abort_scan)
+        finish_scan(wallet, &(struct fail){.kind = FAIL_REQUEST, .rpc_code = -1, .detail = "Rescan aborted by user."});
     while (!ledger_is_active(ledger, wallet->synced))
         step_back(wallet);
-    if (wallet->scanning && wallet->abort_scan) {
-        finish_scan(wallet, &(struct fail){.kind = FAIL_REQUEST, .rpc_code = -1, .detail = "Rescan aborted by user."});
-        return;
-    }
     struct block_index *next = ledger_at(ledger, wallet->synced->height + 1);
     if (next != NULL)
         read_next(wallet, next);
@@ -93,6 +91,7 @@ void wallet_rescan(struct wallet *wallet, int32_t from_height, struct ledger_don
     wallet->scan_from = start->height;
     wallet->scan_start_us = env_steady_us(wallet->all->env);
     wallet->scan_done = done;
+    wallet->before_scan = wallet->synced;
     if (start->height < wallet->synced->height)
         wallet->synced = start; /* what is known stays; seeing it twice changes nothing */
     scan_follow(wallet);
@@ -176,8 +175,9 @@ static void finish_scan(struct wallet *wallet, const struct fail *why)
 {
     struct ledger_done done = wallet->scan_done;
     wallet->scanning = false;
-    if (wallet->abort_scan) /* what was skipped was known before or is not wanted */
-        wallet->synced = ledger_tip(wallet->all->ledger);
+    /* What an aborted rescan skipped was known before; what came meanwhile is still to be seen. */
+    if (wallet->abort_scan && wallet->before_scan->height > wallet->synced->height)
+        wallet->synced = wallet->before_scan;
     wallet->abort_scan = false;
     wallet->cache_valid = false;
     scan_save_synced(wallet);

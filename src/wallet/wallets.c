@@ -65,6 +65,7 @@ static void on_start_list(void *ctx, const char *name);
 static void on_start_listed(void *ctx, const struct fail *why);
 static void on_start_opened(void *ctx, struct wallet *wallet, const struct fail *why);
 static void start_one(struct wallets *all, const char *name);
+static bool stands_before(const char *const *names, uint32_t end, const char *name);
 static void finish_start(struct wallets *all);
 static void on_flushed(void *ctx, const struct fail *why);
 static void check_stopped(struct wallets *all);
@@ -97,10 +98,15 @@ void wallets_start(struct wallets *all, struct ledger_done done)
         return;
     }
     read_settings(all);
-    for (uint32_t i = 0; all->options.load != NULL && all->options.load[i] != NULL; i++)
-        start_one(all, all->options.load[i]);
-    for (uint32_t i = 0; i < all->autoload_count; i++)
-        start_one(all, all->autoload[i]);
+    const char *const none[] = {NULL}, *const *wanted = all->options.load != NULL ? all->options.load : none;
+    for (uint32_t i = 0; wanted[i] != NULL; i++) {
+        if (!stands_before(wanted, i, wanted[i]))
+            start_one(all, wanted[i]);
+    }
+    for (uint32_t i = 0; i < all->autoload_count; i++) {
+        if (!stands_before(wanted, UINT32_MAX, all->autoload[i]))
+            start_one(all, all->autoload[i]);
+    }
     if (all->options.autowallet && all->start_pending == 1) {
         wallets_list_dir(all, on_start_list, (struct ledger_done){on_start_listed, all});
         return;
@@ -551,6 +557,16 @@ static void settings_done(struct job *job)
 }
 
 /* ---- start and stop ---- */
+
+/* Is the name among the first `end` of a list that NULL ends? -wallet and settings.json may name it twice. */
+static bool stands_before(const char *const *names, uint32_t end, const char *name)
+{
+    for (uint32_t i = 0; i < end && names[i] != NULL; i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
 
 static void start_one(struct wallets *all, const char *name)
 {

@@ -14,6 +14,7 @@ struct write_job {
     struct store_batch batch;
     struct waiter *waiters;
     uint32_t waiter_count;
+    bool refused; /* an earlier write failed: a later one could pass over what it lost */
     bool ok;
     struct fail why;
 };
@@ -59,6 +60,7 @@ static void begin(struct wallet *wallet)
     write->batch = wallet->batch;
     write->waiters = wallet->waiters;
     write->waiter_count = wallet->waiter_count;
+    write->refused = wallet->broken;
     if (!env_submit(wallet->all->env, &write->job)) {
         mem_free(write); /* the lane is full: the batch stays, wallets_on_tick tries again */
         return;
@@ -72,7 +74,11 @@ static void begin(struct wallet *wallet)
 static void run(struct job *job)
 {
     struct write_job *write = (struct write_job *)job;
-    write->ok = store_apply(write->store, &write->batch, &write->why);
+    if (write->refused)
+        write->ok = fail_set(&write->why, FAIL_LOCAL, "wallet-broken",
+            "an earlier write to the wallet file failed, nothing more is written; start the node again once the disk is well");
+    else
+        write->ok = store_apply(write->store, &write->batch, &write->why);
 }
 
 static void done(struct job *job)

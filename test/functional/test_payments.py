@@ -29,7 +29,7 @@ class Wallets(CoinTest):
         self.expect_error(-18, "", node.loadwallet, "nosuch")
         node.loadwallet("a")
         node.stop()
-        node.start()  # settings.json remembers both
+        node.start("-wallet=a", "-wallet=a")  # settings.json remembers both; named three times it is loaded once
         self.assertEqual(sorted(node.listwallets()), ["a", "b"])
 
     def test_autowallet(self):
