@@ -22,11 +22,11 @@ config.mk: configure config.mk.in
 	./configure --quiet
 
 # ---- modes -------------------------------------------------------------------------------------
-MODE := $(if $(ASAN),-asan)$(if $(UBSAN),-ubsan)$(if $(TSAN),-tsan)$(if $(DEBUG),-debug)$(if $(findstring clang,$(CC)),-clang)
+MODE := $(if $(ASAN),-asan)$(if $(UBSAN),-ubsan)$(if $(TSAN),-tsan)$(if $(DEBUG),-debug)$(if $(FUZZ),-fuzz)$(if $(findstring clang,$(CC)),-clang)
 BUILD := build$(MODE)
 
 SANITIZE := $(if $(ASAN),-fsanitize=address) $(if $(UBSAN),-fsanitize=undefined -fno-sanitize-recover=undefined) \
-            $(if $(TSAN),-fsanitize=thread)
+            $(if $(TSAN),-fsanitize=thread) $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 OPTIMISE := $(if $(DEBUG),-O0,-O2) -g
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes \
@@ -48,6 +48,7 @@ UNIT := $(patsubst %.c,$(BUILD)/%,$(wildcard test/unit/test_*.c))
 VECTORS := $(patsubst %.c,$(BUILD)/%,$(wildcard test/vectors/vec_*.c))
 SIM_LIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out test/sim/sim_%.c,$(wildcard test/sim/*.c)))
 SIM := $(patsubst %.c,$(BUILD)/%,$(wildcard test/sim/sim_*.c))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard test/fuzz/fuzz_*.c))
 BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard test/bench/bench_*.c))
 
 all: $(PROGRAMS) $(if $(MODE),,links)
@@ -88,14 +89,17 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcheck -lsubunit -lrt $(LIBS)
 $(VECTORS) $(SIM) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+# A fuzz target replays its corpus, or lets libFuzzer look for more (FUZZ=1, see `make fuzz`).
+$(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/start.o $(if $(FUZZ),,$(BUILD)/test/fuzz/replay.o) $(LIB)
+	$(CC) $(ALL_LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
 .SECONDARY:
 
 # ---- tests -------------------------------------------------------------------------------------
 export COIN_VECTORS ?= ../shared/vectors
 export COIN_BUILD := $(BUILD)
 
-.PHONY: all check check-unit check-vectors check-sim check-functional check-full bench lint format docs install uninstall dist clean distclean help
-check: lint check-unit check-vectors check-sim check-functional
+.PHONY: all check check-unit check-vectors check-sim check-fuzz check-functional check-full fuzz fuzzers bench lint format docs install uninstall dist clean distclean help
+check: lint check-unit check-vectors check-fuzz check-sim check-functional
 
 check-unit: $(UNIT)
 	@contrib/run-each $(UNIT)
@@ -103,14 +107,22 @@ check-vectors: $(VECTORS)
 	@test/vectors/run $(VECTORS)
 check-sim: $(SIM)
 	@contrib/run-each $(SIM)
+check-fuzz: $(FUZZERS)
+	@for t in $(FUZZERS); do $$t test/fuzz/*/$${t##*/fuzz_}.hex || exit 1; done
 check-functional: all
 	@python3 test/functional/run.py --build $(BUILD)
 
 # Everything that a release must pass: both compilers and the sanitizers.
 check-full: check
 	$(MAKE) CC=clang check-unit check-vectors check-sim
-	$(MAKE) ASAN=1 UBSAN=1 check-unit check-vectors check-sim check-functional
+	$(MAKE) ASAN=1 UBSAN=1 check-unit check-vectors check-fuzz check-sim check-functional
 	$(MAKE) TSAN=1 check-unit check-sim check-functional
+# Looks for new inputs, FUZZ_MINUTES in all; what is found joins the corpus (contrib/fuzz -h).
+FUZZ_MINUTES ?= 10
+fuzz:
+	$(MAKE) CC=clang FUZZ=1 ASAN=1 UBSAN=1 fuzzers
+	contrib/fuzz --minutes $(FUZZ_MINUTES)
+fuzzers: $(FUZZERS)
 bench: $(BENCH) all
 	@contrib/run-each $(BENCH)
 	@python3 test/bench/bench_node.py --build $(BUILD)
@@ -139,7 +151,7 @@ clean:
 distclean: clean
 	rm -rf config.mk config.log config.status configure autom4te.cache
 help:
-	@echo "all check check-unit check-vectors check-sim check-functional check-full bench lint format docs install uninstall dist clean distclean"
+	@echo "all check check-unit check-vectors check-sim check-fuzz check-functional check-full fuzz fuzzers bench lint format docs install uninstall dist clean distclean"
 	@echo "modes: ASAN=1 UBSAN=1 TSAN=1 DEBUG=1 CC=clang"
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
