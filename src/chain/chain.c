@@ -11,8 +11,10 @@
 #include "parse.h"
 
 #define CHAIN_FILE_MAX_B (256u * 1024u) /* ours have 4 kB; a file with every seed and snapshot has 20 */
+#define REGTEST_WINDOW 144             /* blocks: what regtest calls a difficulty period (a day) */
 #define HALVINGS_MAX 64                 /* a shift by more is undefined in C; Bitcoin pays nothing from here on */
 
+static bool may_override(const struct chain *chain, const char *option, struct fail *why);
 static bool parse_number(int64_t *out, const char **text, char end);
 static struct chain *load_file(const char *path, struct fail *why);
 
@@ -72,6 +74,8 @@ bool chain_set_activation_height(struct chain *chain, const char *text, struct f
         { "cltv", BURIED_BIP65 }, { "csv", BURIED_CSV },
     };
     const char *at = strchr(text, '@');
+    if (!may_override(chain, "testactivationheight", why))
+        return false;
     if (at == NULL)
         return fail_set(why, FAIL_REQUEST, "activation-height",
             "Invalid format (%.64s) for -testactivationheight=name@height.", text);
@@ -92,6 +96,8 @@ bool chain_set_activation_height(struct chain *chain, const char *text, struct f
 
 bool chain_set_deployment(struct chain *chain, const char *text, struct fail *why)
 {
+    if (!may_override(chain, "vbparams", why))
+        return false;
     const char *colon = strchr(text, ':');
     int64_t start = 0, timeout = 0, height = 0;
     const char *number = colon != NULL ? colon + 1 : text;
@@ -114,6 +120,23 @@ bool chain_set_deployment(struct chain *chain, const char *text, struct fail *wh
     }
     return fail_set(why, FAIL_REQUEST, "deployment", "Invalid deployment (%.*s)",
         (int)(colon - text < 64 ? colon - text : 64), text);
+}
+
+bool chain_set_test_rule(struct chain *chain, const char *text, struct fail *why)
+{
+    static const char *const without_rule[] = { "addrman", "reindex_after_failure_noninteractive_yes" };
+    for (size_t i = 0; i < sizeof without_rule / sizeof *without_rule; i++) {
+        if (strcmp(text, without_rule[i]) == 0)
+            return true;
+    }
+    if (strcmp(text, "bip94") != 0)
+        return fail_set(why, FAIL_REQUEST, "test-option", "Unrecognised option \"%.64s\" provided in -test=<option>.",
+            text);
+    if (!may_override(chain, "test=bip94", why))
+        return false;
+    chain->difficulty.bip94 = true;
+    chain->difficulty.window = REGTEST_WINDOW;
+    return true;
 }
 
 bool chain_set_signet_challenge(struct chain *chain, const char *hex, struct fail *why)
@@ -147,6 +170,17 @@ int64_t chain_subsidy_sat(const struct chain *chain, int32_t height)
 int64_t chain_scaled_s(const struct chain *chain, int64_t spacings)
 {
     return chain->spacing_s * spacings;
+}
+
+bool chain_is_for_tests(const struct chain *chain)
+{
+    return chain->difficulty.kind == DIFFICULTY_NONE;
+}
+
+static bool may_override(const struct chain *chain, const char *option, struct fail *why)
+{
+    return chain_is_for_tests(chain) || fail_set(why, FAIL_REQUEST, "test-option",
+        "-%s bends the rules of test chains (-regtest) only, not of %s", option, chain->name);
 }
 
 static struct chain *load_file(const char *path, struct fail *why)

@@ -38,6 +38,7 @@ struct ledger *ledger_open(const struct env *env, const struct chain *chain,
     env_random(env, seeds, sizeof seeds);
     for (int i = 0; i < 2; i++)
         table_init(&ledger->verdicts[i], sizeof(struct wtxid), 0, VERDICTS_MAX, seeds);
+    deployments_init(ledger, seeds);
     ledger->initial_download = true;
     ledger->next_sequence = SEQUENCE_FIRST + 1;
     ledger->precious_sequence = SEQUENCE_FIRST - 1;
@@ -191,6 +192,7 @@ void ledger_free(struct ledger *ledger)
     tree_clear(&ledger->tree);
     table_clear(&ledger->verdicts[0]);
     table_clear(&ledger->verdicts[1]);
+    table_clear(&ledger->deployment_states);
     mem_free(ledger->active);
     mem_free(ledger->dirty);
     mem_free(ledger->candidates);

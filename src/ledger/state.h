@@ -254,6 +254,7 @@ struct ledger {
 
     struct table
         verdicts[2]; /* wtxids: new ones go into the first; when it is full the second is dropped */
+    struct table deployment_states; /* deployments.c */
     struct ledger_stats stats;
     bool initial_download, started, stopping, stopped, fatal, pumping, pump_again;
     struct fail fatal_why;
@@ -273,6 +274,9 @@ void ledger_done_later(struct ledger *ledger, struct ledger_done done, const str
 void ledger_try_stop(struct ledger *ledger);
 bool ledger_set_active(struct ledger *ledger, struct block_index *index, struct fail *why) MUST_USE;
 void ledger_update_initial_download(struct ledger *ledger);
+
+/* deployments.c */
+void deployments_init(struct ledger *ledger, const uint64_t seed[2]);
 
 /* load.c */
 bool ledger_load(struct ledger *ledger, struct fail *why) MUST_USE;

@@ -10,8 +10,8 @@
 #include "coin/consensus/check.h"
 #include "coin/crypto/hash.h"
 #include "coin/crypto/sha256.h"
+#include "coin/ledger/deployments.h"
 
-#define VERSION_BITS_TOP 0x20000000 /* BIP9: no deployment is signalled */
 #define CHUNKS_FAILED_MAX 1000
 #define NEARLY_FULL_WU 4000
 #define TEMPLATE_TXS_MAX 100000 /* a block of 4 MB holds fewer than 67,000 of the smallest */
@@ -102,7 +102,7 @@ struct block_template *template_new(const struct chain *chain, struct ledger *le
     struct block_template *t = mem_new(sizeof *t);
     t->prev = tip;
     t->height = tip->height + 1;
-    t->version = options->has_version ? options->version : VERSION_BITS_TOP;
+    t->version = options->has_version ? options->version : ledger_block_version(ledger, tip);
     t->time_min_s = index_median_time_past_s(tip) + 1;
     template_set_time(t, chain, now_s);
     t->weight_wu = options->reserved_wu;

@@ -115,6 +115,10 @@ bool place_override_rules(struct place *place, const struct config *config, stru
         if (!chain_set_deployment(place->chain, text, why))
             return false;
     }
+    for (uint32_t i = 0; (text = config_list(config, "test", i)) != NULL; i++) {
+        if (!chain_set_test_rule(place->chain, text, why))
+            return false;
+    }
     text = config_text(config, "signetchallenge");
     return text == NULL || chain_set_signet_challenge(place->chain, text, why);
 }

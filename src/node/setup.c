@@ -120,7 +120,7 @@ static bool read_mempool(struct setup *s, const struct config *config, const str
     struct fail *why)
 {
     struct mempool_options *o = &s->mempool;
-    int64_t limit, expiry, carrier, sigop, cluster_count, cluster_kvb, weight, reserved;
+    int64_t limit, expiry, carrier, sigop, cluster_count, cluster_kvb, weight, reserved, version;
     if (!number(&limit, config, "maxmempool", 300, 1, 1 << 20, why) ||
         !number(&expiry, config, "mempoolexpiry", 336, 1, 1 << 20, why) ||
         !number(&carrier, config, "datacarriersize", 100000, 0, 4000000, why) ||
@@ -131,6 +131,7 @@ static bool read_mempool(struct setup *s, const struct config *config, const str
             CLUSTER_SIZE_MAX_VB / 1000, why) ||
         !number(&weight, config, "blockmaxweight", chain->block_weight_max_wu, 4000,
             chain->block_weight_max_wu, why) ||
+        !number(&version, config, "blockversion", 0, INT32_MIN, INT32_MAX, why) ||
         !number(&reserved, config, "blockreservedweight", 8000, 2000, chain->block_weight_max_wu, why) ||
         !fee_rate(&o->min_relay_sat_kvb, config, "minrelaytxfee", 100, why) ||
         !fee_rate(&o->incremental_sat_kvb, config, "incrementalrelayfee", 100, why) ||
@@ -147,6 +148,8 @@ static bool read_mempool(struct setup *s, const struct config *config, const str
     o->cluster_size_max_vb = (uint32_t)cluster_kvb * 1000;
     s->template.weight_max_wu = (uint32_t)weight;
     s->template.reserved_wu = (uint32_t)reserved;
+    s->template.has_version = chain_is_for_tests(chain) && config_text(config, "blockversion") != NULL;
+    s->template.version = (int32_t)version;
     s->template.reserved_sigops = 400; /* as the reference node keeps for a pool's coinbase */
     return true;
 }

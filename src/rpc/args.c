@@ -6,6 +6,14 @@
 
 #define NAME_SHOWN_MAX 64
 
+bool rpc_for_tests(struct rpc_call *call, const char *name)
+{
+    if (chain_is_for_tests(call->ctx->chain))
+        return true;
+    rpc_error(call, RPC_MISC_ERROR, "%s is for regression testing (-regtest mode) only", name);
+    return false;
+}
+
 bool rpc_has_arg(const struct rpc_call *call, uint32_t i)
 {
     return i < RPC_ARGS_MAX && call->args[i] != NULL && call->args[i]->type != JSON_NULL;

@@ -339,6 +339,7 @@ static const struct rpc_arg header_args[] = {
     END,
 };
 static const struct rpc_arg hash_args[] = {{"blockhash", RPC_HEX, true, NULL, "The block's hash."}, END};
+static const struct rpc_arg deployment_args[] = {{"blockhash", RPC_HEX, false, "the tip", "The block to look from."}, END};
 static const struct rpc_arg height_args[] = {{"height", RPC_NUMBER, true, NULL, "Height on the active chain."}, END};
 static const struct rpc_arg stats_args[] = {
     {"nblocks", RPC_NUMBER, false, "one month", "How many blocks to look at."},
@@ -395,6 +396,8 @@ const struct rpc_method rpc_blockchain_methods[] = {
         .example = "", .run = rpc_getchaintips},
     {.name = "getchaintxstats", .summary = "Counts transactions in a window of blocks.", .args = stats_args,
         .result = "an object", .example = "", .run = rpc_getchaintxstats},
+    {.name = "getdeploymentinfo", .summary = "Tells which soft forks count, and how far those are that miners signal for.",
+        .args = deployment_args, .result = "an object", .example = "", .run = rpc_getdeploymentinfo},
     {.name = "getdifficulty", .summary = "Returns the difficulty as a multiple of the easiest one.",
         .result = "a number", .example = "", .run = rpc_getdifficulty},
     {.name = "gettxout", .summary = "Tells about an unspent output.", .args = txout_args,

@@ -26,6 +26,9 @@ void rpc_answer_when_pool_is_idle(struct rpc_call *call);
 /* warnings.c: "warnings", an array */
 void rpc_show_warnings(struct json_writer *w, const struct rpc_ctx *ctx);
 
+/* deployments.c */
+void rpc_getdeploymentinfo(struct rpc_call *call);
+
 /* scan.c */
 void rpc_scantxoutset(struct rpc_call *call);
 void rpc_gettxoutsetinfo(struct rpc_call *call);

@@ -203,19 +203,11 @@ static void rpc_echo(struct rpc_call *call)
     rpc_ok(call);
 }
 
-static bool on_test_chain(struct rpc_call *call, const char *name)
-{
-    if (call->ctx->chain->difficulty.kind == DIFFICULTY_NONE)
-        return true;
-    rpc_error(call, RPC_MISC_ERROR, "%s is for regression testing (-regtest mode) only", name);
-    return false;
-}
-
 static void rpc_setmocktime(struct rpc_call *call)
 {
     struct fail why;
     int64_t time_s;
-    if (!on_test_chain(call, "setmocktime"))
+    if (!rpc_for_tests(call, "setmocktime"))
         return;
     if (!rpc_arg_i64(&time_s, call, 0, 0, &why)) {
         rpc_fail(call, &why);
@@ -234,7 +226,7 @@ static void rpc_mockscheduler(struct rpc_call *call)
 {
     struct fail why;
     int64_t seconds;
-    if (!on_test_chain(call, "mockscheduler"))
+    if (!rpc_for_tests(call, "mockscheduler"))
         return;
     if (!rpc_arg_i64(&seconds, call, 0, 0, &why)) {
         rpc_fail(call, &why);

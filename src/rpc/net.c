@@ -266,14 +266,6 @@ static void rpc_getrawaddrman(struct rpc_call *call)
     rpc_ok(call);
 }
 
-static bool on_regtest(struct rpc_call *call, const char *name)
-{
-    if (call->ctx->chain->difficulty.kind == DIFFICULTY_NONE)
-        return true;
-    rpc_error(call, RPC_MISC_ERROR, "%s is for regression testing (-regtest mode) only.", name);
-    return false;
-}
-
 static void rpc_addconnection(struct rpc_call *call)
 {
     static const struct { const char *name; enum conn_type type; } types[] = {
@@ -282,7 +274,7 @@ static void rpc_addconnection(struct rpc_call *call)
     };
     struct fail why;
     struct span address, name;
-    if (!on_regtest(call, "addconnection"))
+    if (!rpc_for_tests(call, "addconnection"))
         return;
     if (!rpc_arg_text(&address, call, 0, "", &why) || !rpc_arg_text(&name, call, 1, "", &why)) {
         rpc_fail(call, &why);

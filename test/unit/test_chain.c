@@ -19,10 +19,10 @@ static const struct {
 } shipped[] = {
     { "coin", "coin", "0000089c9babd2bc6473362331f371ee6ba5397acb9b9f68c1cddcd467fa99ea", "7288ec371ad9b344c5c7efe09d84c9009dc614c4a2a67ba11a056b333acb4182" },
     { "cointest", "cointest", "00000ad4cf21cd277c4927a243ffef2de220242c21420841b3fd9cc1cedf1f1d", "9b78ef4b0b4b53a5e4279c80b13bb3169be875805f06f8ab8a88b322dd025c1e" },
-    { "regtest", "regtest", "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206", "71cf2bb95b61f4e98532906cd7d78e9d95fe6a0f64603c62bb3c52e83086bbb0" },
-    { "bitcoin", "main", "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f", "3519c257f1a6899422f524911b780164f11d090f5ab0e9e1e99477993ff9106d" },
-    { "testnet4", "testnet4", "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043", "1b0d30a8fc2fd163c57e3c0c12301cca042ef91b214fee6aabdfb7b7ca5f1c21" },
-    { "signet", "signet", "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6", "771f5c898c80b8806bb90baf67ec4ef56cade9f101d3d9db9a9499775db353fa" },
+    { "regtest", "regtest", "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206", "4be44e4a832e8531d87d7f9f1f0b8f63f007b0b8886ec973501b9fcf1937e779" },
+    { "bitcoin", "main", "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f", "b475ecc86d4a9183a57f915a6f9168e65b7c0e2e84c877ba37701d45ddec1782" },
+    { "testnet4", "testnet4", "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043", "50744bbeae997ef65d56300f3a2d939517d2103b23e259fe35da223302d801cc" },
+    { "signet", "signet", "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6", "bd926652b5f3eec34fa32b93f29139aa8da4a8edfb04d4e3bc64ce510587c675" },
 };
 #define SHIPPED (int)(sizeof shipped / sizeof *shipped)
 
@@ -312,6 +312,25 @@ START_TEST(version_bits)
 }
 END_TEST
 
+START_TEST(only_test_chains_bend)
+{
+    struct chain *real = load("bitcoin"), *test = load("regtest");
+    struct fail why;
+    ck_assert(!chain_is_for_tests(real) && chain_is_for_tests(test));
+    ck_assert(!chain_set_activation_height(real, "segwit@1", &why) && why.kind == FAIL_REQUEST);
+    ck_assert(!chain_set_deployment(real, "testdummy:0:1", &why) && why.kind == FAIL_REQUEST);
+    ck_assert(!chain_set_test_rule(real, "bip94", &why) && why.kind == FAIL_REQUEST);
+    ck_assert_int_ne(real->buried[BURIED_SEGWIT], 1);
+    ck_assert(chain_set_test_rule(real, "addrman", &why)); /* bends no rule */
+    ck_assert(!chain_set_test_rule(test, "bip95", &why) && strstr(why.detail, "bip95") != NULL);
+    ck_assert(!test->difficulty.bip94);
+    ck_assert(chain_set_test_rule(test, "bip94", &why));
+    ck_assert(test->difficulty.bip94 && test->difficulty.window == 144);
+    chain_free(real);
+    chain_free(test);
+}
+END_TEST
+
 START_TEST(signet_challenges)
 {
     struct chain *chain = load("signet"), *plain = load("signet"), *other = load("regtest");
@@ -374,6 +393,7 @@ int main(void)
     tcase_add_loop_test(tc, rules_hash_covers_the_rules, 0, (int)(sizeof hashed / sizeof *hashed));
     tcase_add_test(tc, files_and_names);
     tcase_add_loop_test(tc, activation_heights, 0, (int)(sizeof heights / sizeof *heights));
+    tcase_add_test(tc, only_test_chains_bend);
     tcase_add_loop_test(tc, version_bits, 0, (int)(sizeof deployments / sizeof *deployments));
     tcase_add_test(tc, signet_challenges);
     tcase_add_test(tc, keys_have_names);

@@ -120,7 +120,11 @@ struct chain *chain_load(const char *name_or_file, struct fail *why) MUST_USE;
 struct chain *chain_parse(struct span json, struct fail *why) MUST_USE;
 void chain_free(struct chain *chain);
 
-/* regtest's overrides: "segwit@432" (-testactivationheight), "testdummy:start:end[:height]" (-vbparams). */
+/* Its difficulty never changes, so it guards nothing: regtest. Such chains alone can be bent. */
+bool chain_is_for_tests(const struct chain *chain);
+/* Their overrides: "segwit@432" (-testactivationheight), "testdummy:start:end[:height]" (-vbparams),
+ * "bip94" (-test). FAIL_REQUEST for other chains. */
+bool chain_set_test_rule(struct chain *chain, const char *text, struct fail *why) MUST_USE;
 bool chain_set_activation_height(struct chain *chain, const char *text, struct fail *why) MUST_USE;
 bool chain_set_deployment(struct chain *chain, const char *text, struct fail *why) MUST_USE;
 /* BIP325 (-signetchallenge): another signet, with its own magic; forgets what was known of the old. */

@@ -102,6 +102,8 @@ void rpc_ok(struct rpc_call *call);
 void rpc_fail(struct rpc_call *call, const struct fail *why);
 /* fail_request and rpc_fail in one. */
 void rpc_error(struct rpc_call *call, int32_t code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Answers -1 "... is for regression testing ..." on other chains. */
+bool rpc_for_tests(struct rpc_call *call, const char *name);
 bool rpc_has_arg(const struct rpc_call *call, uint32_t i); /* present and not null */
 
 /* Typed arguments; on failure *why carries Bitcoin's words and code. Types were checked from the table. */
