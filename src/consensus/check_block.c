@@ -11,7 +11,6 @@
 #include "coin/primitives/tx.h"
 
 #define WITNESS_SCALE 4     /* BIP141 */
-#define MERKLE_PAIR_SIZE_B 64 /* two hashes: an inner node of the tree, or a very small transaction */
 
 static bool check_merkle(const struct block *block, struct fail *why);
 static bool check_coinbase_place(const struct block *block, struct fail *why);

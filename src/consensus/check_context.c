@@ -14,6 +14,7 @@
 #define BIP34_IMPLIES_BIP30_LIMIT 1983702
 
 static bool check_height(const struct block *block, int32_t height, struct fail *why);
+static bool check_bip54_coinbase(const struct tx *coinbase, int32_t height, struct fail *why);
 static bool check_witness(const struct block *block, bool segwit, struct fail *why);
 
 bool buried_active(const struct chain *chain, enum buried which, int32_t height)
@@ -50,8 +51,8 @@ uint32_t block_script_flags(const struct chain *chain, int32_t height, const str
 
 bool block_needs_bip30(const struct chain *chain, int32_t height, const struct block_id *id, bool known_bip34)
 {
-    /* BIP34 from the first block on: no two coinbases, so no two transactions, are ever alike. */
-    if (chain->buried[BURIED_BIP34] <= 1)
+    /* BIP54, or BIP34 from the first block on: no two coinbases, so no two transactions, are ever alike. */
+    if (chain->bip54 || chain->buried[BURIED_BIP34] <= 1)
         return false;
     if (height >= BIP34_IMPLIES_BIP30_LIMIT)
         return true;
@@ -74,6 +75,8 @@ bool check_block_context(const struct chain *chain, const struct block *block,
                 hash_show(block->txs[i].txid.b));
     }
     if (buried_active(chain, BURIED_BIP34, ctx->height) && !check_height(block, ctx->height, why))
+        return false;
+    if (chain->bip54 && !check_bip54_coinbase(&block->txs[0], ctx->height, why))
         return false;
     if (!check_witness(block, buried_active(chain, BURIED_SEGWIT, ctx->height), why))
         return false;
@@ -98,6 +101,17 @@ static bool check_height(const struct block *block, int32_t height, struct fail 
     if (script.size_b < expected.size_b || memcmp(script.data, push, expected.size_b) != 0)
         return fail_set(why, FAIL_INVALID, "bad-cb-height",
             "block height mismatch in coinbase: must begin with the push of %" PRId32, height);
+    return true;
+}
+
+/* So that no coinbase is ever equal to one of another height, and the height is read without a script. */
+static bool check_bip54_coinbase(const struct tx *coinbase, int32_t height, struct fail *why)
+{
+    if (coinbase->lock_time != (uint32_t)height - 1)
+        return fail_set(why, FAIL_INVALID, "bad-cb-locktime", "coinbase has lock time %" PRIu32 ", due is %" PRId32,
+            coinbase->lock_time, height - 1);
+    if (coinbase->in[0].sequence == SEQUENCE_FINAL)
+        return fail_set(why, FAIL_INVALID, "bad-cb-sequence", "coinbase's final sequence disables its lock time");
     return true;
 }
 

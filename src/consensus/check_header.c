@@ -4,7 +4,9 @@
 
 #include "coin/consensus/check.h"
 
-#define TIMEWARP_MAX_S 600 /* BIP94: how far a period's first block may lie before its parent */
+/* How far a period's first block may lie before its parent. */
+#define BIP94_TIMEWARP_S 600
+#define BIP54_TIMEWARP_S 7200
 
 static bool check_time(const struct chain *chain, const struct header *h,
     const struct header_context *ctx, struct fail *why);
@@ -23,21 +25,34 @@ bool check_header(const struct chain *chain, const struct header *h, const struc
     return check_time(chain, h, ctx, why) && check_version(chain, h, ctx->view.tip_height + 1, why);
 }
 
+/* The time warp: a first block far in the past makes each period look long. Murch-Zawy: a last block before the
+ * first makes it look negative. */
+int64_t header_period_time_min_s(const struct chain *chain, const struct header_context *ctx, bool as_miner)
+{
+    const struct chain_difficulty *d = &chain->difficulty;
+    int32_t height = ctx->view.tip_height + 1, window = (int32_t)d->window;
+    if (d->kind == DIFFICULTY_LWMA || window == 0) /* no periods */
+        return 0;
+    if (height % window == 0 && (d->bip94 || as_miner))
+        return (int64_t)ctx->parent_time_s - BIP94_TIMEWARP_S;
+    if (height % window == 0 && chain->bip54)
+        return (int64_t)ctx->parent_time_s - BIP54_TIMEWARP_S;
+    if (height % window == window - 1 && (chain->bip54 || as_miner))
+        return ctx->view.at(ctx->view.ctx, height - (window - 1)).time_s;
+    return 0;
+}
+
 static bool check_time(const struct chain *chain, const struct header *h,
     const struct header_context *ctx, struct fail *why)
 {
-    const struct chain_difficulty *d = &chain->difficulty;
-    int32_t height = ctx->view.tip_height + 1;
-
     if (h->time_s <= ctx->median_time_past_s)
         return fail_set(why, FAIL_INVALID, "time-too-old",
             "block's timestamp is too early: %" PRIu32 ", median of the last 11 is %" PRId64, h->time_s,
             ctx->median_time_past_s);
-    if (d->bip94 && d->window > 0 && (uint32_t)height % d->window == 0 &&
-        (int64_t)h->time_s < (int64_t)ctx->parent_time_s - TIMEWARP_MAX_S)
-        return fail_set(why, FAIL_INVALID, "time-timewarp-attack",
-            "block's timestamp is too early on diff adjustment block: %" PRIu32 ", parent %" PRIu32,
-            h->time_s, ctx->parent_time_s);
+    int64_t min_s = header_period_time_min_s(chain, ctx, false);
+    if ((int64_t)h->time_s < min_s)
+        return fail_set(why, FAIL_INVALID, "time-timewarp-attack", "block's timestamp is too early for its place in "
+            "the difficulty period: %" PRIu32 ", at least %" PRId64, h->time_s, min_s);
     if ((int64_t)h->time_s > ctx->now_s + chain->future_limit_s) /* only our clock says so */
         return fail_set(why, FAIL_TOO_EARLY, "time-too-new",
             "block timestamp too far in the future: %" PRId64 " s ahead of our clock",

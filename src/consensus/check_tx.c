@@ -27,6 +27,8 @@ bool check_tx(const struct chain *chain, const struct tx *tx, struct fail *why)
     if ((uint64_t)tx->stripped_size_b * WITNESS_SCALE > chain->block_weight_max_wu)
         return fail_set(why, FAIL_INVALID, "bad-txns-oversize", "%" PRIu32 " bytes without witness",
             tx->stripped_size_b);
+    if (chain->bip54 && tx->stripped_size_b == MERKLE_PAIR_SIZE_B) /* CVE-2017-12842 */
+        return fail_set(why, FAIL_INVALID, "bad-txns-64-byte", "64 bytes without witness look like two hashes");
     if (!check_outputs(chain, tx, why) || !check_distinct_inputs(tx, why))
         return false;
     if (tx_is_coinbase(tx)) {
@@ -96,6 +98,10 @@ bool check_tx_inputs(const struct chain *chain, const struct tx *tx, const struc
     int32_t height, int64_t *fee_sat, struct fail *why)
 {
     int64_t in_sat = 0, out_sat = 0;
+    uint32_t sigops = chain->bip54 ? tx_spending_sigops(tx, spent) : 0;
+    if (sigops > BIP54_SIGOPS_MAX)
+        return fail_set(why, FAIL_INVALID, "bad-txns-legacy-sigops", "%" PRIu32 " signature operations may run to "
+            "spend its inputs", sigops);
     for (uint32_t i = 0; i < tx->in_count; i++) {
         if (spent[i].is_coinbase && (int64_t)height - spent[i].height < chain->coinbase_maturity)
             return fail_set(why, FAIL_INVALID, "bad-txns-premature-spend-of-coinbase",

@@ -37,8 +37,8 @@ int32_t pow_window(const struct chain *chain)
     switch (chain->difficulty.kind) {
     case DIFFICULTY_BITCOIN:
     case DIFFICULTY_LWMA:
-        return (int32_t)chain->difficulty.window;
     case DIFFICULTY_NONE:
+        return (int32_t)chain->difficulty.window;
     case DIFFICULTY_ASERT:
         return 0;
     }

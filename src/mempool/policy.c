@@ -12,7 +12,6 @@
 #define SCRIPT_SIG_MAX_B 1650 /* fits 15-of-15 P2SH multisig with compressed keys */
 #define MULTISIG_KEYS_MAX 3 /* bare */
 #define P2SH_SIGOPS_MAX 15
-#define TX_LEGACY_SIGOPS_MAX 2500 /* BIP54 */
 #define P2WSH_SCRIPT_MAX_B 3600
 #define P2WSH_ITEMS_MAX 100
 #define WITNESS_ITEM_MAX_B 80 /* of P2WSH and tapscript */
@@ -121,15 +120,8 @@ static bool is_standard_output(const struct script_match *match)
 /* ---- inputs ---- */
 bool policy_check_inputs(const struct tx *tx, const struct coin *spent, struct fail *why)
 {
-    uint32_t sigops = 0;
-    for (uint32_t i = 0; i < tx->in_count;
-         i++) { /* BIP54's count: what runs, not what is written */
-        sigops += script_sigops(tx->in[i].script_sig, true);
-        if (!script_is_p2sh(spent[i].script))
-            sigops += script_sigops(spent[i].script, true);
-    }
-    sigops += tx_p2sh_sigops(tx, spent);
-    if (sigops > TX_LEGACY_SIGOPS_MAX)
+    uint32_t sigops = tx_spending_sigops(tx, spent);
+    if (sigops > BIP54_SIGOPS_MAX)
         return fail_set(why, FAIL_POLICY, "bad-txns-nonstandard-inputs",
             "non-witness sigops exceed bip54 limit: %" PRIu32, sigops);
     for (uint32_t i = 0; i < tx->in_count; i++)

@@ -48,11 +48,10 @@ static bool chunk_fits(const struct block_template *t, const struct chain *chain
 {
     uint64_t weight_wu = 0;
     int64_t sigop_cost = 0;
-    int64_t median_s = t->time_min_s - 1; /* BIP113 */
     for (uint32_t i = 0; i < chunk->count; i++) {
         weight_wu += chunk->entries[i]->weight_wu;
         sigop_cost += chunk->entries[i]->sigop_cost;
-        if (!tx_is_final(chunk->entries[i]->tx, t->height, median_s))
+        if (!tx_is_final(chunk->entries[i]->tx, t->height, t->median_time_past_s)) /* BIP113 */
             return false;
     }
     return fits(t, chain, options, weight_wu, sigop_cost) && t->count + chunk->count <= TEMPLATE_TXS_MAX;
@@ -95,6 +94,15 @@ static bool add_best(struct block_template *t, const struct chain *chain, struct
     return ok;
 }
 
+static int64_t time_min_s(const struct chain *chain, const struct block_index *tip)
+{
+    struct index_view holder;
+    struct header_context ctx = { .view = view_of(&holder, tip), .parent_time_s = tip->time_s };
+    int64_t above_median_s = index_median_time_past_s(tip) + 1;
+    int64_t period_s = header_period_time_min_s(chain, &ctx, true);
+    return period_s > above_median_s ? period_s : above_median_s;
+}
+
 struct block_template *template_new(const struct chain *chain, struct ledger *ledger, struct mempool *pool,
     const struct template_options *options, int64_t now_s, struct fail *why)
 {
@@ -103,7 +111,8 @@ struct block_template *template_new(const struct chain *chain, struct ledger *le
     t->prev = tip;
     t->height = tip->height + 1;
     t->version = options->has_version ? options->version : ledger_block_version(ledger, tip);
-    t->time_min_s = index_median_time_past_s(tip) + 1;
+    t->median_time_past_s = index_median_time_past_s(tip);
+    t->time_min_s = time_min_s(chain, tip);
     template_set_time(t, chain, now_s);
     t->weight_wu = options->reserved_wu;
     t->sigop_cost = options->reserved_sigops;

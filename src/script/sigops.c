@@ -53,6 +53,14 @@ uint32_t tx_p2sh_sigops(const struct tx *tx, const struct coin *prevouts)
     return count;
 }
 
+uint32_t tx_spending_sigops(const struct tx *tx, const struct coin *prevouts)
+{
+    uint32_t count = tx_p2sh_sigops(tx, prevouts);
+    for (uint32_t i = 0; i < tx->in_count; i++)
+        count += script_sigops(tx->in[i].script_sig, true) + script_sigops(prevouts[i].script, true);
+    return count;
+}
+
 int64_t tx_sigop_cost(const struct tx *tx, const struct coin *prevouts, uint32_t flags)
 {
     int64_t cost = (int64_t)tx_legacy_sigops(tx) * SIGOP_LEGACY_COST;

@@ -15,6 +15,9 @@
 #define SEQUENCE_LOCKTIME_MASK 0xffffu
 #define SEQUENCE_LOCKTIME_GRANULARITY 9 /* 512 seconds */
 
+#define MERKLE_PAIR_SIZE_B 64 /* two hashes: an inner node of the tree, or a very small transaction */
+#define BIP54_SIGOPS_MAX 2500 /* of one transaction, as tx_spending_sigops counts */
+
 /* ---- context-free ---- */
 bool check_tx(const struct chain *chain, const struct tx *tx, struct fail *why) MUST_USE;
 /* Merkle root and malleation (FAIL_MUTATED), sizes, coinbase place, every tx, legacy sigops. */
@@ -27,7 +30,7 @@ struct header_context { /* all about the parent */
     int64_t median_time_past_s;  /* of the parent and its ten ancestors */
     int64_t now_s;               /* our clock */
 };
-/* Bits due, time above the median, not too far ahead (FAIL_TOO_EARLY "time-too-new"), BIP94, old versions
+/* Bits due, time above the median, not too far ahead (FAIL_TOO_EARLY "time-too-new"), BIP94, BIP54, old versions
  * ("bad-version(0x…)"), and proof of work. */
 bool check_header(const struct chain *chain, const struct header *h, const struct block_id *id,
     const struct header_context *ctx, struct fail *why) MUST_USE;
@@ -36,7 +39,10 @@ struct block_context { /* about the block that is checked */
     int32_t height;
     int64_t median_time_past_s; /* of its parent */
 };
-/* Locktimes, BIP34 height, witness commitment (FAIL_MUTATED where the witness could be a bad copy), weight.*/
+/* The earliest time that a difficulty period allows at its first (BIP94, BIP54) and last (BIP54) block; 0: no
+ * bound. as_miner: with the stricter bounds that Bitcoin's miners keep everywhere. */
+int64_t header_period_time_min_s(const struct chain *chain, const struct header_context *ctx, bool as_miner);
+/* Locktimes, BIP34 height, BIP54's coinbase, witness commitment (FAIL_MUTATED where the witness could be a bad copy), weight.*/
 bool check_block_context(const struct chain *chain, const struct block *block,
     const struct block_context *ctx, struct fail *why) MUST_USE;
 /* BIP325: FAIL_INVALID "bad-signet-blksig". */
@@ -49,7 +55,7 @@ bool block_needs_bip30(const struct chain *chain, int32_t height, const struct b
 bool buried_active(const struct chain *chain, enum buried which, int32_t height);
 
 /* ---- with coins ---- */
-/* Input values, maturity, fee. spent[i]: the coin of input i (all present). */
+/* Input values, maturity, fee, BIP54's signature operations. spent[i]: the coin of input i (all present). */
 bool check_tx_inputs(const struct chain *chain, const struct tx *tx, const struct coin *spent,
     int32_t height, int64_t *fee_sat, struct fail *why) MUST_USE;
 /* nLockTime against height and time (the caller passes median time past where BIP113 counts). */

@@ -23,7 +23,7 @@ struct block_template {
     int32_t version;
     uint32_t bits;
     int64_t time_s;          /* at least median time past + 1 */
-    int64_t time_min_s;
+    int64_t time_min_s, median_time_past_s;
     uint32_t count;
     struct template_tx *txs; /* without coinbase, parents before children */
     int64_t fees_sat, reward_sat; /* reward: subsidy + fees */

@@ -87,5 +87,8 @@ uint32_t script_sigops(struct span script, bool accurate);
 int64_t tx_sigop_cost(const struct tx *tx, const struct coin *prevouts, uint32_t flags);
 uint32_t tx_legacy_sigops(const struct tx *tx);
 uint32_t tx_p2sh_sigops(const struct tx *tx, const struct coin *prevouts);
+/* BIP54's count: what may run when the inputs are spent (scriptSig, spent script, P2SH), counted accurately;
+ * not what outputs hold, not witnesses. */
+uint32_t tx_spending_sigops(const struct tx *tx, const struct coin *prevouts);
 
 #endif
