@@ -1,6 +1,6 @@
 /* Difficulty against public data: aserti3-2d's runs (bits due after each block of a given height and
  * time), and an alternative chain of Bitcoin's first 2016 headers, whose proof of work is checked from
- * the genesis block through the first retarget. */
+ * the genesis block through the first retarget; a real ledger takes them, and none that differs by a bit. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "coin/base/file.h"
 #include "coin/base/json.h"
 #include "coin/consensus/pow.h"
+#include "vec_ledger.h"
 
 #define FILE_MAX_B (8u * 1024u * 1024u)
 #define COMPLAINTS_MAX 20
@@ -121,6 +122,22 @@ static bool alternative_header(struct header *out, int32_t height, struct block_
     return ok;
 }
 
+static bool ledger_takes(struct vec_ledger *l, const struct header *header, int32_t height, struct fail *why)
+{
+    struct header changed = *header;
+    struct block_index *last = NULL;
+    uint32_t accepted = 0;
+    changed.nonce ^= 1u << height % 32;
+    if (ledger_accept_headers(l->ledger, &changed, 1, &last, &accepted, why))
+        return fail_set(why, FAIL_INVALID, "vectors", "a changed header was taken");
+    changed = *header;
+    changed.bits -= 1; /* harder than due: the hash may do, the bits are wrong */
+    if (ledger_accept_headers(l->ledger, &changed, 1, &last, &accepted, why))
+        return fail_set(why, FAIL_INVALID, "vectors", "a header with other bits was taken");
+    return ledger_accept_headers(l->ledger, header, 1, &last, &accepted, why) && last != NULL &&
+           last->height == height && ledger_best_header(l->ledger) == last;
+}
+
 static struct tally alternative_chain(const char *name, struct span text)
 {
     struct tally tally = { 0, 0 };
@@ -135,6 +152,8 @@ static struct tally alternative_chain(const char *name, struct span text)
     const struct json *times = json_get(doc.root, "timestamps"), *nonces = json_get(doc.root, "nonces");
     const struct json *time = times != NULL ? times->first : NULL, *nonce = nonces != NULL ? nonces->first : NULL;
     struct block_id prev = chain->genesis->id;
+    struct vec_ledger ledger;
+    count(&tally, vec_ledger_init(&ledger, chain, &why), name, "a ledger");
     uint32_t parent_s = chain->genesis->header.time_s;
     points[0] = (struct pow_point){ .time_s = parent_s, .bits = chain->genesis->header.bits };
     for (int32_t h = 1; time != NULL && nonce != NULL && h < HEADERS_MAX; h++, time = time->next, nonce = nonce->next) {
@@ -148,7 +167,7 @@ static struct tally alternative_chain(const char *name, struct span text)
         if (ok) {
             prev = header_id(&header);
             ok = pow_check(chain, &prev, bits, time_s, parent_s, &why) &&
-                 pow_permitted(chain, h, points[h - 1].bits, bits);
+                 pow_permitted(chain, h, points[h - 1].bits, bits) && ledger_takes(&ledger, &header, h, &why);
         }
         snprintf(row, sizeof row, "height %d, bits %08x: %.120s", h, bits, ok ? "" : why.detail);
         count(&tally, ok, name, row);
@@ -157,6 +176,7 @@ static struct tally alternative_chain(const char *name, struct span text)
         parent_s = time_s;
         points[h] = (struct pow_point){ .height = h, .time_s = time_s, .bits = bits };
     }
+    vec_ledger_clear(&ledger);
     json_doc_clear(&doc);
     chain_free(chain);
     return tally;
