@@ -256,7 +256,7 @@ static bool check_sequence(
     struct ledger *ledger, struct connecting *c, const struct tx *tx, const struct coin *spent)
 {
     bool enforce = buried_active(ledger->chain, BURIED_CSV, c->index->height);
-    if (!enforce || (int32_t)tx->version < 2)
+    if (!enforce || tx->version < 2) /* unsigned, says BIP68 */
         return true;
     int64_t few[8], *times_s = few;
     if (tx->in_count > sizeof few / sizeof *few) {

@@ -11,6 +11,7 @@
 #include "../sim/maker.h"
 #include "../sim/world.h"
 #include "coin/base/mem.h"
+#include "coin/consensus/check.h"
 #include "coin/ledger/ledger.h"
 #include "coin/script/interpreter.h"
 #include "coin/script/script.h"

@@ -299,6 +299,45 @@ START_TEST(failing_scripts)
 }
 END_TEST
 
+/* BIP68 with the coin of block 1, in block 5; a version is unsigned: 0xffffffff is a high one. */
+static const struct { uint32_t version, sequence; bool connects; } relative_locks[] = {
+    { 2, 4, true }, { 2, 5, false }, { 1, 5, true }, { 0xffffffffu, 4, true }, { 0xffffffffu, 5, false },
+    { 2, SEQUENCE_LOCKTIME_DISABLE | 5, true }, { 2, SEQUENCE_LOCKTIME_TYPE, true },
+    { 2, SEQUENCE_LOCKTIME_TYPE | 1, false }, { 0x80000000u, SEQUENCE_LOCKTIME_TYPE | 1, false },
+};
+
+START_TEST(relative_lock_times)
+{
+    struct rig rig;
+    rig_init(&rig, 15);
+    struct block *first = extend(&rig, rig.chain->genesis, 1), *base = extend(&rig, first, 3);
+    for (size_t i = 0; i < sizeof relative_locks / sizeof *relative_locks; i++) {
+        static const uint8_t op_true[] = {OP_1};
+        struct outpoint from = coinbase_of(first);
+        struct tx_draft draft;
+        struct tx *tx = NULL;
+        struct fail why;
+        tx_draft_init(&draft);
+        draft.version = relative_locks[i].version;
+        ck_assert_ptr_nonnull(tx_draft_add_in(&draft, &from, relative_locks[i].sequence));
+        ck_assert_ptr_nonnull(tx_draft_add_out(&draft, 1, span_of(op_true, 1)));
+        ck_assert(tx_draft_finish(&tx, &draft, &why));
+        tx_draft_clear(&draft);
+        struct block *block = build_full(&rig, base, 5, &tx, 1, 0, 0);
+        struct verdict v = offer_and_settle(&rig, block);
+        if (relative_locks[i].connects) {
+            ck_assert_msg(v.outcome == BLOCK_OUTCOME_CONNECTED, "row %zu: %s", i, v.why.code);
+            manual(&rig, ledger_invalidate, block);
+            expect_tip(&rig, base);
+        } else {
+            ck_assert_str_eq(v.why.code, "bad-txns-nonfinal");
+        }
+        tx_unref(tx);
+    }
+    rig_clear(&rig);
+}
+END_TEST
+
 START_TEST(mutated_blocks_are_not_remembered)
 {
     struct rig rig;
@@ -621,6 +660,7 @@ int main(void)
     tcase_add_loop_test(tc, assumed_valid, 0, 3);
     tcase_add_test(tc, refusals);
     tcase_add_test(tc, failing_scripts);
+    tcase_add_test(tc, relative_lock_times);
     tcase_add_test(tc, mutated_blocks_are_not_remembered);
     tcase_add_test(tc, headers_from_the_future_wait);
     tcase_add_test(tc, unrequested_blocks);
