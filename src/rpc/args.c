@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "coin/descriptor/descriptor.h"
 #include "coin/rpc/rpc.h"
 
 #define NAME_SHOWN_MAX 64
@@ -106,4 +107,28 @@ bool rpc_hex_value(struct buf *out, const struct json *v, const char *name, stru
     int shown = v->text.size_b > 128 ? 128 : (int)v->text.size_b;
     return fail_request(why, RPC_INVALID_PARAMETER, "%s must be hexadecimal string (not '%.*s')", name, shown,
         (const char *)v->text.data);
+}
+
+bool rpc_range_value(uint32_t *first, uint32_t *last, const struct json *v, uint32_t count_max, struct fail *why)
+{
+    int64_t begin = 0, end = 0;
+    if (v->type == JSON_ARRAY) {
+        if (v->count != 2 || !json_to_i64(&begin, json_at(v, 0), "range", why) ||
+            !json_to_i64(&end, json_at(v, 1), "range", why))
+            return fail_request(why, RPC_INVALID_PARAMETER, "Range must have specified begin and end "
+                                                            "(i.e., [begin,end])");
+    } else if (!json_to_i64(&end, v, "range", why)) {
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range must be specified as end or as [begin,end]");
+    }
+    if (end < begin)
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range specified as [begin,end] must not have begin after end");
+    if (begin < 0)
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range should be greater or equal than 0");
+    if (end > DESCRIPTOR_INDEX_MAX)
+        return fail_request(why, RPC_INVALID_PARAMETER, "End of range is too high");
+    if (end - begin >= (int64_t)count_max)
+        return fail_request(why, RPC_INVALID_PARAMETER, "Range is too large");
+    *first = (uint32_t)begin;
+    *last = (uint32_t)end;
+    return true;
 }

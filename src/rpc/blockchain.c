@@ -326,57 +326,56 @@ static void rpc_preciousblock(struct rpc_call *call)
 
 /* ---- the table ---- */
 
-#define END {NULL, RPC_ANY, false, NULL, NULL}
 static const struct rpc_arg block_args[] = {
     {"blockhash", RPC_HEX, true, NULL, "The block's hash."},
     {"verbosity|verbose", RPC_VERBOSITY, false, "1",
         "0: hex, 1: an object with transaction ids, 2: with transactions and fees, 3: with the outputs they spend."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg header_args[] = {
     {"blockhash", RPC_HEX, true, NULL, "The block's hash."},
     {"verbose", RPC_BOOL, false, "true", "false: hex."},
-    END,
+    RPC_ARGS_END,
 };
-static const struct rpc_arg hash_args[] = {{"blockhash", RPC_HEX, true, NULL, "The block's hash."}, END};
-static const struct rpc_arg deployment_args[] = {{"blockhash", RPC_HEX, false, "the tip", "The block to look from."}, END};
-static const struct rpc_arg height_args[] = {{"height", RPC_NUMBER, true, NULL, "Height on the active chain."}, END};
+static const struct rpc_arg hash_args[] = {{"blockhash", RPC_HEX, true, NULL, "The block's hash."}, RPC_ARGS_END};
+static const struct rpc_arg deployment_args[] = {{"blockhash", RPC_HEX, false, "the tip", "The block to look from."}, RPC_ARGS_END};
+static const struct rpc_arg height_args[] = {{"height", RPC_NUMBER, true, NULL, "Height on the active chain."}, RPC_ARGS_END};
 static const struct rpc_arg stats_args[] = {
     {"nblocks", RPC_NUMBER, false, "one month", "How many blocks to look at."},
     {"blockhash", RPC_HEX, false, "the tip", "The last of them."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg txout_args[] = {
     {"txid", RPC_STRING, true, NULL, "The transaction."},
     {"n", RPC_NUMBER, true, NULL, "The output's number."},
     {"include_mempool", RPC_BOOL, false, "true", "Look at the mempool too: what is spent there is gone."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg wait_new_args[] = {
     {"timeout", RPC_NUMBER, false, "0", "Milliseconds to wait; 0: for ever."},
     {"current_tip", RPC_HEX, false, "the tip", "Waits until the tip is another than this."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg wait_block_args[] = {
     {"blockhash", RPC_HEX, true, NULL, "The block that should be the tip."},
     {"timeout", RPC_NUMBER, false, "0", "Milliseconds to wait; 0: for ever."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg wait_height_args[] = {
     {"height", RPC_NUMBER, true, NULL, "The height that the tip should reach."},
     {"timeout", RPC_NUMBER, false, "0", "Milliseconds to wait; 0: for ever."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg scan_args[] = {
     {"action", RPC_STRING, true, NULL, "\"start\", \"status\" or \"abort\"."},
     {"scanobjects", RPC_ARRAY, false, NULL, "For \"start\": descriptors, or objects with desc and range."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg set_info_args[] = {
     {"hash_type", RPC_STRING, false, "\"hash_serialized_3\"", "\"hash_serialized_3\" or \"none\"."},
     {"hash_or_height", RPC_ANY, false, "the tip", "Needs an index of coin statistics."},
     {"use_index", RPC_BOOL, false, "true", "Use such an index if there is one."},
-    END,
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_blockchain_methods[] = {

@@ -323,22 +323,21 @@ static void rpc_savemempool(struct rpc_call *call)
 
 /* ---- the table ---- */
 
-#define END {NULL, RPC_ANY, false, NULL, NULL}
 static const struct rpc_arg raw_args[] = {
     {"verbose", RPC_BOOL, false, "false", "An object by id instead of a list."},
     {"mempool_sequence", RPC_BOOL, false, "false", "Tell the pool's sequence number too."},
-    END,
+    RPC_ARGS_END,
 };
-static const struct rpc_arg entry_args[] = {{"txid", RPC_HEX, true, NULL, "The transaction, in the mempool."}, END};
+static const struct rpc_arg entry_args[] = {{"txid", RPC_HEX, true, NULL, "The transaction, in the mempool."}, RPC_ARGS_END};
 static const struct rpc_arg relatives_args[] = {
     {"txid", RPC_HEX, true, NULL, "The transaction, in the mempool."},
     {"verbose", RPC_BOOL, false, "false", "An object by id instead of a list."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg spending_args[] = {
     {"outputs", RPC_ARRAY, true, NULL, "[{\"txid\":…, \"vout\":n}, …]"},
     {"options", RPC_OBJECT, false, NULL, "{\"mempool_only\":bool, \"return_spending_tx\":bool}"},
-    END,
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_mempool_methods[] = {

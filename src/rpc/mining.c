@@ -417,41 +417,40 @@ static void rpc_prioritisetransaction(struct rpc_call *call)
 
 /* ---- the table ---- */
 
-#define END {NULL, RPC_ANY, false, NULL, NULL}
 static const struct rpc_arg to_address_args[] = {
     {"nblocks", RPC_NUMBER, true, NULL, "How many blocks."},
     {"address", RPC_STRING, true, NULL, "Where the coins go."},
     {"maxtries", RPC_NUMBER, false, "1000000", "How many hashes to try."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg to_descriptor_args[] = {
     {"num_blocks", RPC_NUMBER, true, NULL, "How many blocks."},
     {"descriptor", RPC_STRING, true, NULL, "Where the coins go."},
     {"maxtries", RPC_NUMBER, false, "1000000", "How many hashes to try."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg generate_block_args[] = {
     {"output", RPC_STRING, true, NULL, "Address or descriptor where the coins go."},
     {"transactions", RPC_ARRAY, true, NULL, "Ids of the mempool's, or raw ones in hex, parents first."},
     {"submit", RPC_BOOL, false, "true", "false: return the block only."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg submit_args[] = {
     {"hexdata", RPC_HEX, true, NULL, "The block."},
     {"dummy", RPC_STRING, false, NULL, "Accepted for old callers (BIP22)."},
-    END,
+    RPC_ARGS_END,
 };
-static const struct rpc_arg submit_header_args[] = {{"hexdata", RPC_HEX, true, NULL, "The 80 bytes."}, END};
+static const struct rpc_arg submit_header_args[] = {{"hexdata", RPC_HEX, true, NULL, "The 80 bytes."}, RPC_ARGS_END};
 static const struct rpc_arg hashps_args[] = {
     {"nblocks", RPC_NUMBER, false, "120", "Over so many blocks; -1: since the last change of difficulty."},
     {"height", RPC_NUMBER, false, "-1", "At this height; -1: the tip."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg prioritise_args[] = {
     {"txid", RPC_HEX, true, NULL, "The transaction."},
     {"dummy", RPC_NUMBER, false, NULL, "Must be 0 or left out."},
     {"fee_delta", RPC_NUMBER, true, NULL, "Satoshis to add to its fee when it is weighed; not paid."},
-    END,
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_mining_methods[] = {

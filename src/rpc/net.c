@@ -339,49 +339,48 @@ static void rpc_sendmsgtopeer(struct rpc_call *call)
 
 /* ---- the table ---- */
 
-#define END {NULL, RPC_ANY, false, NULL, NULL}
 static const struct rpc_arg addnode_args[] = {
     {"node", RPC_STRING, true, NULL, "host or host:port"},
     {"command", RPC_STRING, true, NULL, "\"add\", \"remove\", or \"onetry\" for a single attempt."},
     {"v2transport", RPC_BOOL, false, "-v2transport", "Try the encrypted transport (BIP324)."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg disconnect_args[] = {
     {"address", RPC_STRING, false, "nodeid", "The peer's address and port,"},
     {"nodeid", RPC_NUMBER, false, "address", "or its id."},
-    END,
+    RPC_ARGS_END,
 };
-static const struct rpc_arg added_args[] = {{"node", RPC_STRING, false, "all", "Only this one."}, END};
+static const struct rpc_arg added_args[] = {{"node", RPC_STRING, false, "all", "Only this one."}, RPC_ARGS_END};
 static const struct rpc_arg ban_args[] = {
     {"subnet", RPC_STRING, true, NULL, "Address, or address/bits."},
     {"command", RPC_STRING, true, NULL, "\"add\" or \"remove\"."},
     {"bantime", RPC_NUMBER, false, "-bantime", "Seconds, or with absolute: until then (seconds since 1970)."},
     {"absolute", RPC_BOOL, false, "false", "See bantime."},
-    END,
+    RPC_ARGS_END,
 };
-static const struct rpc_arg active_args[] = {{"state", RPC_BOOL, true, NULL, "true: be on the network."}, END};
+static const struct rpc_arg active_args[] = {{"state", RPC_BOOL, true, NULL, "true: be on the network."}, RPC_ARGS_END};
 static const struct rpc_arg addresses_args[] = {
     {"count", RPC_NUMBER, false, "1", "At most so many; 0: all."},
     {"network", RPC_STRING, false, "all", "ipv4, ipv6, onion, i2p or cjdns."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg connection_args[] = {
     {"address", RPC_STRING, true, NULL, "ip:port"},
     {"connection_type", RPC_STRING, true, NULL, "outbound-full-relay, block-relay-only, addr-fetch or feeler."},
     {"v2transport", RPC_BOOL, false, "false", "Try the encrypted transport."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg peer_address_args[] = {
     {"address", RPC_STRING, true, NULL, "The address."},
     {"port", RPC_NUMBER, true, NULL, "The port."},
     {"tried", RPC_BOOL, false, "false", "As if a connection had succeeded."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg send_args[] = {
     {"peer_id", RPC_NUMBER, true, NULL, "The peer."},
     {"msg_type", RPC_STRING, true, NULL, "The message's name."},
     {"msg", RPC_HEX, true, NULL, "Its payload."},
-    END,
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_net_methods[] = {

@@ -432,23 +432,22 @@ static void rpc_createrawtransaction(struct rpc_call *call)
 
 /* ---- the table ---- */
 
-#define END {NULL, RPC_ANY, false, NULL, NULL}
 static const struct rpc_arg decode_args[] = {
     {"hexstring", RPC_HEX, true, NULL, "The transaction."},
     {"iswitness", RPC_BOOL, false, "guessed", "Is it in the form with witnesses?"},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg get_args[] = {
     {"txid", RPC_HEX, true, NULL, "The transaction."},
     {"verbosity|verbose", RPC_VERBOSITY, false, "0", "0: hex, 1: an object, 2: with fee and the outputs it spends."},
     {"blockhash", RPC_HEX, false, NULL, "The block to look in."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg send_args[] = {
     {"hexstring", RPC_HEX, true, NULL, "The signed transaction."},
     {"maxfeerate", RPC_AMOUNT, false, "0.10", "Refuse it above this fee rate per kvB; 0: any."},
     {"maxburnamount", RPC_AMOUNT, false, "0.00", "Refuse outputs that burn more."},
-    END,
+    RPC_ARGS_END,
 };
 static const struct rpc_arg create_args[] = {
     {"inputs", RPC_ARRAY, true, NULL, "[{\"txid\":…, \"vout\":n, \"sequence\":n}, …]"},
@@ -456,7 +455,7 @@ static const struct rpc_arg create_args[] = {
     {"locktime", RPC_NUMBER, false, "0", "Height or time before which it is not mined."},
     {"replaceable", RPC_BOOL, false, "true", "Signal that it may be replaced (BIP125)."},
     {"version", RPC_NUMBER, false, "2", "Transaction version."},
-    END,
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_rawtransaction_methods[] = {

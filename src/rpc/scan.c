@@ -257,30 +257,6 @@ static void on_expanded(struct job *job)
 }
 
 /* "range": n, or [first, last]. */
-static bool read_range(struct wanted *wanted, const struct json *v, struct fail *why)
-{
-    int64_t first = 0, last = 0;
-    if (v->type == JSON_ARRAY) {
-        if (v->count != 2 || !json_to_i64(&first, json_at(v, 0), "range", why) ||
-            !json_to_i64(&last, json_at(v, 1), "range", why))
-            return fail_request(why, RPC_INVALID_PARAMETER, "Range must have specified begin and end "
-                                                            "(i.e., [begin,end])");
-    } else if (!json_to_i64(&last, v, "range", why)) {
-        return fail_request(why, RPC_INVALID_PARAMETER, "Range must be specified as end or as [begin,end]");
-    }
-    if (last < first)
-        return fail_request(why, RPC_INVALID_PARAMETER, "Range specified as [begin,end] must not have begin after end");
-    if (first < 0)
-        return fail_request(why, RPC_INVALID_PARAMETER, "Range should be greater or equal than 0");
-    if (last > DESCRIPTOR_INDEX_MAX)
-        return fail_request(why, RPC_INVALID_PARAMETER, "End of range is too high");
-    if (last >= first + SCAN_RANGE_MAX)
-        return fail_request(why, RPC_INVALID_PARAMETER, "Range is too large");
-    wanted->first = (uint32_t)first;
-    wanted->last = (uint32_t)last;
-    return true;
-}
-
 static bool read_object(struct coin_scan *scan, const struct json *v, struct wanted *wanted, struct fail *why)
 {
     wanted->last = SCAN_RANGE_DEFAULT;
@@ -291,7 +267,7 @@ static bool read_object(struct coin_scan *scan, const struct json *v, struct wan
             return fail_request(why, RPC_INVALID_PARAMETER, "Descriptor needs to be provided in scan object");
         text = desc->text;
         const struct json *range = json_get(v, "range");
-        if (range != NULL && !read_range(wanted, range, why))
+        if (range != NULL && !rpc_range_value(&wanted->first, &wanted->last, range, SCAN_RANGE_MAX, why))
             return false;
     } else if (v->type != JSON_STRING) {
         return fail_request(why, RPC_INVALID_PARAMETER, "Scan object needs to be either a string or an object");

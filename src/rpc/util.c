@@ -89,7 +89,7 @@ struct derive { /* a job: a range means many key derivations */
     struct job job; /* first */
     struct rpc_call *call;
     struct descriptor *descriptor;
-    int64_t first, last;
+    uint32_t first, last;
     struct fail why;
 };
 
@@ -115,7 +115,7 @@ static void derive_run(struct job *job) /* worker */
 {
     struct derive *derive = (struct derive *)job;
     jw_array(&derive->call->out);
-    for (int64_t i = derive->first; i <= derive->last; i++) {
+    for (uint64_t i = derive->first; i <= derive->last; i++) {
         if (!derive_one(derive, (uint32_t)i))
             return;
     }
@@ -145,24 +145,7 @@ static bool read_range(struct derive *derive, struct fail *why)
         return true;
     if (!rpc_has_arg(call, 1))
         return fail_request(why, RPC_INVALID_PARAMETER, "Range must be specified for a ranged descriptor");
-    const struct json *v = call->args[1];
-    if (v->type == JSON_ARRAY) {
-        if (v->count != 2 || !json_to_i64(&derive->first, json_at(v, 0), "range", why) ||
-            !json_to_i64(&derive->last, json_at(v, 1), "range", why))
-            return fail_request(why, RPC_INVALID_PARAMETER,
-                "Range must have specified begin and end (i.e., [begin,end])");
-    } else if (!rpc_arg_i64(&derive->last, call, 1, 0, why)) {
-        return false;
-    }
-    if (derive->last < derive->first)
-        return fail_request(why, RPC_INVALID_PARAMETER, "Range specified as [begin,end] must not have begin after end");
-    if (derive->first < 0)
-        return fail_request(why, RPC_INVALID_PARAMETER, "Range should be greater or equal than 0");
-    if (derive->last > DESCRIPTOR_INDEX_MAX)
-        return fail_request(why, RPC_INVALID_PARAMETER, "End of range is too high");
-    if (derive->last - derive->first >= DERIVE_MAX)
-        return fail_request(why, RPC_INVALID_PARAMETER, "Range is too large");
-    return true;
+    return rpc_range_value(&derive->first, &derive->last, call->args[1], DERIVE_MAX, why);
 }
 
 static void rpc_deriveaddresses(struct rpc_call *call)
@@ -184,13 +167,12 @@ static void rpc_deriveaddresses(struct rpc_call *call)
 
 /* ---- the table ---- */
 
-#define END {NULL, RPC_ANY, false, NULL, NULL}
-static const struct rpc_arg address_args[] = {{"address", RPC_STRING, true, NULL, "The address."}, END};
-static const struct rpc_arg descriptor_args[] = {{"descriptor", RPC_STRING, true, NULL, "The descriptor."}, END};
+static const struct rpc_arg address_args[] = {{"address", RPC_STRING, true, NULL, "The address."}, RPC_ARGS_END};
+static const struct rpc_arg descriptor_args[] = {{"descriptor", RPC_STRING, true, NULL, "The descriptor."}, RPC_ARGS_END};
 static const struct rpc_arg derive_args[] = {
     {"descriptor", RPC_STRING, true, NULL, "The descriptor, with checksum."},
     {"range", RPC_RANGE, false, NULL, "End, or [begin,end], of a ranged one."},
-    END,
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_util_methods[] = {

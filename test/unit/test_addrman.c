@@ -7,6 +7,7 @@
 #include "../sim/world.h"
 #include "coin/crypto/hash.h"
 #include "coin/crypto/sha256.h"
+#include "unit.h"
 
 #define NOW_S INT64_C(1700000000)
 
@@ -191,9 +192,5 @@ int main(void)
     tcase_add_test(tests, file);
     tcase_add_test(tests, samples);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

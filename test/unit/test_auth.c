@@ -11,6 +11,7 @@
 #include "coin/crypto/sha256.h"
 #include "coin/node/options.h"
 #include "coin/rpc/auth.h"
+#include "unit.h"
 
 struct rig {
     struct world *world;
@@ -152,9 +153,5 @@ int main(void)
     tcase_add_test(tests, salted);
     tcase_add_loop_test(tests, malformed_lines, 0, (int)(sizeof malformed / sizeof *malformed));
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

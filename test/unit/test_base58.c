@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coin/crypto/base58.h"
+#include "unit.h"
 
 #define BYTES_MAX 1024 /* what the functions take */
 
@@ -153,9 +154,5 @@ int main(void)
     tcase_add_test(tc, round_trips);
     tcase_add_test(tc, limits);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coin/crypto/base58.h"
+#include "unit.h"
 
 static const struct { const char *text; enum bech32_kind kind; } valid[] = {
     { "A12UEL5L", BECH32 }, { "a12uel5l", BECH32 },
@@ -234,9 +235,5 @@ int main(void)
     tcase_add_loop_test(tc, no_address, 0, ROWS(not_addresses));
     tcase_add_test(tc, programs);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -5,6 +5,7 @@
 #include "coin/crypto/hash.h"
 #include "coin/crypto/sha256.h"
 #include "coin/wallet/bip39.h"
+#include "unit.h"
 
 #define ABANDON11 "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon"
 
@@ -105,9 +106,5 @@ int main(void)
     tcase_add_loop_test(tests, refusals, 0, (int)(sizeof refused / sizeof *refused));
     tcase_add_test(tests, odd_entropy);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

@@ -6,6 +6,7 @@
 #include "coin/crypto/hash.h"
 #include "coin/crypto/sha256.h"
 #include "coin/primitives/block.h"
+#include "unit.h"
 
 #define BYTES_MAX 2000000
 
@@ -304,9 +305,5 @@ int main(void)
     tcase_add_test(tc, counts_are_bounded);
     tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -1,6 +1,7 @@
 /* Proves that buffers keep their limit, that readers are sticky and believe no count beyond the bytes
  * left, that what was written reads back, and that hex and UTF-8 take exactly what they should. */
 #include "coin/base/bytes.h"
+#include "unit.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -296,9 +297,5 @@ int main(void)
     tcase_add_loop_test(cases, utf8, 0, (int)(sizeof utf8_rows / sizeof *utf8_rows));
     tcase_add_test(cases, narrowing);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

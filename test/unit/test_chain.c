@@ -11,6 +11,7 @@
 #include "coin/chain/chain.h"
 #include "coin/chain/embedded.h"
 #include "coin/chain/genesis.h"
+#include "unit.h"
 
 #define FILE_MAX_B 65536
 
@@ -399,9 +400,5 @@ int main(void)
     tcase_add_test(tc, keys_have_names);
     tcase_add_test(tc, genesis_limits);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

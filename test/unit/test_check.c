@@ -8,6 +8,7 @@
 #include "../sim/maker.h"
 #include "coin/consensus/check.h"
 #include "coin/script/script.h"
+#include "unit.h"
 
 static struct chain *load(const char *name)
 {
@@ -422,9 +423,5 @@ int main(void)
     tcase_add_test(tc, witnesses_are_of_the_copy);
     tcase_add_test(tc, header_times);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

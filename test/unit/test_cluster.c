@@ -7,6 +7,7 @@
 
 #include "../../src/mempool/internal.h"
 #include "../sim/disk.h"
+#include "unit.h"
 
 #define ROUNDS 400
 #define SMALL_MAX 10
@@ -315,9 +316,5 @@ int main(void)
     tcase_add_test(tc, diagrams_against_points);
     tcase_add_test(tc, feerates_do_not_overflow);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

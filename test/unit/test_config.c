@@ -2,6 +2,7 @@
  * options, and that every refusal says what was wrong, where, and what was perhaps meant. */
 #include "coin/base/config.h"
 #include "coin/base/file.h"
+#include "unit.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -401,10 +402,7 @@ int main(void)
     tcase_add_test(cases, soft_values);
     tcase_add_test(cases, help_fits_a_terminal);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int status = unit_run(suite);
     static const char *const names[] = { "lists.conf", "a.conf", "bad.inc", "nested.inc", "bad.conf",
         "other.conf", "one.inc", "two.inc", "inc.conf" };
     char path[PATH_SIZE_B];
@@ -413,5 +411,5 @@ int main(void)
         remove(path);
     }
     remove(folder);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

@@ -4,6 +4,7 @@
 #include "ledger_rig.h"
 
 #include "coin/ledger/deployments.h"
+#include "unit.h"
 
 #define BLOCKS 130
 #define PERIOD 10
@@ -187,9 +188,5 @@ int main(void)
     tcase_add_test(tc, counts_of_a_period);
     tcase_add_test(tc, full_cache);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

@@ -1,6 +1,7 @@
 /* Proves that the short names of env reach the world behind them, and that a number below a limit is
  * uniform: values that would favour small remainders are drawn again. */
 #include "coin/base/env.h"
+#include "unit.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -82,9 +83,5 @@ int main(void)
     tcase_add_test(cases, short_names);
     tcase_add_test(cases, below_a_limit);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

@@ -1,6 +1,7 @@
 /* Proves that a failure carries kind, code and detail, is cut rather than overrun, and that context goes
  * in front without losing kind or code. */
 #include "coin/base/fail.h"
+#include "unit.h"
 
 #include <check.h>
 #include <errno.h>
@@ -97,9 +98,5 @@ int main(void)
     tcase_add_test(cases, context_goes_in_front);
     tcase_add_test(cases, nobody_listens);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

@@ -2,6 +2,7 @@
  * steps, leaves the old content or the new, whole. */
 #include "coin/base/file.h"
 #include "coin/base/mem.h"
+#include "unit.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -240,10 +241,7 @@ int main(void)
     tcase_add_test(cases, joining_paths);
     tcase_add_test(cases, replacing_is_all_or_nothing);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int status = unit_run(suite);
     remove(folder);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

@@ -5,6 +5,7 @@
 
 #include "coin/crypto/hash.h"
 #include "coin/crypto/sha256.h"
+#include "unit.h"
 
 #define LONG_SIZE_B 1000000 /* FIPS 180: a million times "a" */
 
@@ -302,9 +303,5 @@ int main(void)
     tcase_add_loop_test(tc, merkle_mutation_is_seen, 0, (int)(sizeof mutations / sizeof *mutations));
     tcase_add_test(tc, merkle_equal_cousins_are_no_mutation);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

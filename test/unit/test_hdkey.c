@@ -7,6 +7,7 @@
 #include "coin/crypto/hash.h"
 #include "coin/crypto/hdkey.h"
 #include "coin/crypto/secp.h"
+#include "unit.h"
 
 static const uint8_t xpub[4] = { 0x04, 0x88, 0xb2, 0x1e }, xprv[4] = { 0x04, 0x88, 0xad, 0xe4 };
 static const uint8_t other[4] = { 0x04, 0x35, 0x87, 0xcf };
@@ -227,9 +228,5 @@ int main(void)
     tcase_add_test(tc, wrong_sizes);
     tcase_add_test(tc, depth_ends);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

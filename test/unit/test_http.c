@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "coin/rpc/http.h"
+#include "unit.h"
 
 #define GOOD "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -164,9 +165,5 @@ int main(void)
     tcase_add_test(tests, escapes);
     tcase_add_test(tests, replies);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

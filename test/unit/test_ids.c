@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "coin/primitives/ids.h"
+#include "unit.h"
 
 static const char genesis_hex[] = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
 
@@ -85,9 +86,5 @@ int main(void)
     tcase_add_test(tc, equality);
     tcase_add_test(tc, outpoints);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "../../src/ledger/tree.h"
 #include "../sim/disk.h"
+#include "unit.h"
 
 #define ENTRIES 3000
 
@@ -180,9 +181,5 @@ int main(void)
     tcase_add_test(tc, view_of_difficulty);
     tcase_add_test(tc, walks);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

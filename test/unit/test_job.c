@@ -2,6 +2,7 @@
  * taken in their order, a full lane refuses, slow jobs leave a worker free, and wake-ups are not lost. */
 #include "coin/base/job.h"
 #include "coin/base/mem.h"
+#include "unit.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -302,9 +303,5 @@ int main(void)
     tcase_add_test(cases, collect_in_portions);
     tcase_add_test(cases, done_may_submit);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

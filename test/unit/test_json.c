@@ -1,6 +1,7 @@
 /* Proves that the JSON reader takes RFC 8259 and nothing else, keeps numbers exact and views honest, is
  * never quadratic, and that the writer's text is Bitcoin's and reads back as what was written. */
 #include "coin/base/json.h"
+#include "unit.h"
 
 #include <check.h>
 #include <float.h>
@@ -460,9 +461,5 @@ int main(void)
     tcase_add_test(cases, many_names);
     tcase_add_test(cases, memory_is_bounded);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

@@ -9,6 +9,7 @@
 #include "../sim/disk.h"
 #include "coin/base/mem.h"
 #include "coin/ledger/kv.h"
+#include "unit.h"
 
 #define BATCH_MAX_B (1u << 20)
 
@@ -329,9 +330,5 @@ int main(void)
     tcase_add_test(tc, files_at_a_power_cut);
     tcase_add_test(tc, operations_fail_and_die);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -1,6 +1,7 @@
 /* Proves that the ledger follows the branch with most work and keeps exactly its coins: connecting,
  * reorganising, refusing, overriding, restarting, against a naive model that replays the branch. */
 #include "ledger_rig.h"
+#include "unit.h"
 
 /* ---- tests ---- */
 START_TEST(connects_and_restarts)
@@ -667,9 +668,5 @@ int main(void)
     tcase_add_test(tc, bounded_intake);
     tcase_add_test(tc, reads_blocks_and_undo);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -8,6 +8,7 @@
 #include "../sim/maker.h"
 #include "../sim/real.h"
 #include "coin/ledger/ledger.h"
+#include "unit.h"
 
 #define LIMIT_S 60.0
 #define TRUNK 60
@@ -307,9 +308,5 @@ int main(void)
     tcase_add_test(tc, everything_at_once);
     tcase_add_test(tc, stopped_in_the_middle);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

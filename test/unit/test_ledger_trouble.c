@@ -1,6 +1,7 @@
 /* Proves that the ledger survives what goes wrong around it: reads that outlast flushes, disks that fail or
  * fill, damage, a lack of memory, a stop at any moment; and that what it left behind is enough to go on. */
 #include "ledger_rig.h"
+#include "unit.h"
 
 /* ---- histories ---- */
 static void on_flushed(void *ctx, const struct fail *why)
@@ -538,9 +539,5 @@ int main(void)
     tcase_add_loop_test(tc, initial_download, 0, 2);
     tcase_add_test(tc, locators_and_ancestors);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

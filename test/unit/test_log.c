@@ -3,6 +3,7 @@
 #include "coin/base/file.h"
 #include "coin/base/json.h"
 #include "coin/base/log.h"
+#include "unit.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -222,10 +223,7 @@ int main(void)
     tcase_add_test(cases, threads_never_mix_lines);
     tcase_add_test(cases, outsiders_are_limited);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int status = unit_run(suite);
     remove(folder);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }

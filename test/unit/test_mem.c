@@ -4,6 +4,7 @@
 #include "coin/base/json.h"
 #include "coin/base/mem.h"
 #include "coin/base/table.h"
+#include "unit.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -199,9 +200,5 @@ int main(void)
     tcase_add_test(cases, arena_has_a_limit);
     tcase_add_test(cases, every_allocation_may_fail);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

@@ -2,6 +2,7 @@
  * in flight, clusters, priorities, replacement, the memory limit. After each step a validator walks all of
  * the pool. */
 #include "mempool_rig.h"
+#include "unit.h"
 
 /* ---- accepting and refusing ---- */
 struct refusal {
@@ -558,9 +559,5 @@ int main(void)
     tcase_add_test(tc, eviction_and_the_rolling_minimum);
     tcase_add_test(tc, expiry);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

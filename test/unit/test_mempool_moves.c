@@ -1,6 +1,7 @@
 /* Proves that the pool stays consistent and minable on the tip whatever comes: blocks, reorganisations, a tip
  * that moves while it judges, files that are damaged, disks and memory that fail, and all at once. */
 #include "mempool_rig.h"
+#include "unit.h"
 
 /* ---- the chain moves ---- */
 struct finished {
@@ -550,9 +551,5 @@ int main(void)
     tcase_add_test(tc, failing_memory);
     tcase_add_loop_test(tc, storms, 0, 8);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

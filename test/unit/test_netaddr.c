@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "coin/p2p/netaddr.h"
+#include "unit.h"
 
 START_TEST(test_text)
 {
@@ -185,9 +186,5 @@ int main(void)
     tcase_add_test(tcase, test_ranges);
     tcase_add_test(tcase, test_subnets);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

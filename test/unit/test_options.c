@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "coin/node/options.h"
+#include "unit.h"
 
 static const char *const expected[] = {
     "-datadir=/x", "-conf=c", "-blocksdir=/x", "-walletdir=/x", "-settings=s", "-chain=regtest", "-regtest", "-test=bip94",
@@ -72,9 +73,5 @@ int main(void)
     tcase_add_loop_test(tests, accepted, 0, (int)(sizeof expected / sizeof *expected));
     tcase_add_test(tests, sound);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

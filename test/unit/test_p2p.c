@@ -7,6 +7,7 @@
 
 #include "../sim/rig.h"
 #include "coin/base/mem.h"
+#include "unit.h"
 
 #define ADDR_A "10.0.0.1:18444"
 #define ADDR_B "10.0.0.2:18444"
@@ -491,9 +492,5 @@ int main(void)
     tcase_add_test(tcase, test_messages_by_hand);
     tcase_add_test(tcase, test_replay);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -9,6 +9,7 @@
 #include "coin/crypto/sha256.h"
 #include "coin/node/options.h"
 #include "coin/node/place.h"
+#include "unit.h"
 
 static char folder[64];
 
@@ -187,9 +188,5 @@ int main(void)
     tcase_add_test(tests, rules_overridden);
     tcase_add_test(tests, resolving);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

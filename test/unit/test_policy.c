@@ -5,6 +5,7 @@
 
 #include "../../src/mempool/internal.h"
 #include "coin/script/script.h"
+#include "unit.h"
 
 #define SCRIPT_ROOM_B 450000
 
@@ -352,9 +353,5 @@ int main(void)
     tcase_add_test(tc, legacy_sigops_are_bounded);
     tcase_add_test(tc, stripped_witnesses_are_noticed);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

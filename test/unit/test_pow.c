@@ -7,6 +7,7 @@
 #include "coin/base/file.h"
 #include "coin/base/json.h"
 #include "coin/consensus/pow.h"
+#include "unit.h"
 
 #define VECTORS "test/reference/lwma_vectors.json"
 #define HEADERS_MAX 5000
@@ -291,9 +292,5 @@ int main(void)
     tcase_add_loop_test(tc, check_hash, 0, (int)(sizeof checks / sizeof *checks));
     tcase_add_test(tc, difficulty_numbers);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "coin/crypto/secp.h"
 #include "coin/crypto/sha256.h"
+#include "unit.h"
 
 #define ORDER "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
 #define ORDER_LESS_1 "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140"
@@ -425,9 +426,5 @@ int main(void)
     tcase_add_test(tc, compact);
     tcase_add_test(tc, bench_counts);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "coin/crypto/sha256.h"
+#include "unit.h"
 
 #define LONG_SIZE_B 1000000 /* FIPS 180: a million times "a" */
 #define CUTS_MAX 300
@@ -277,9 +278,5 @@ int main(void)
     tcase_add_loop_test(tc, bare_loops_agree, 0, NAMES);
     tcase_add_test(tc, names_tell);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

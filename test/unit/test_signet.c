@@ -7,6 +7,7 @@
 #include "coin/consensus/check.h"
 #include "coin/crypto/secp.h"
 #include "coin/script/script.h"
+#include "unit.h"
 
 static const char block_1[] =
     "00000020f61eee3b63a380a477a063af32b2bbc97c9ff9f01f2c4225e973988108000000f575c83235984e7dc4afc1f30944c170462e84"
@@ -138,9 +139,5 @@ int main(void)
     tcase_add_loop_test(tc, what_is_signed, 0, (int)(sizeof changes / sizeof *changes));
     tcase_add_test(tc, other_challenges);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

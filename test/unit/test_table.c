@@ -1,6 +1,7 @@
 /* Proves that a table answers like a plain list under a long random mix of puts and removals, keeps its
  * limit, survives removal while walking, and that SipHash gives its authors' numbers. */
 #include "coin/base/table.h"
+#include "unit.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -167,9 +168,5 @@ int main(void)
     tcase_add_test(cases, removal_while_walking);
     tcase_add_loop_test(cases, siphash_numbers, 0, (int)(sizeof sip_rows / sizeof *sip_rows));
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

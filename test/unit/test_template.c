@@ -3,6 +3,7 @@
 #include "mempool_rig.h"
 
 #include "coin/mine/template.h"
+#include "unit.h"
 
 static const struct template_options roomy = {
     .weight_max_wu = 4000000, .min_fee_sat_kvb = 1, .reserved_wu = 8000, .reserved_sigops = 400};
@@ -181,9 +182,5 @@ int main(void)
     tcase_add_test(tests, coinbase);
     tcase_add_test(tests, time_is_legal);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "coin/primitives/tx.h"
 #include "coin/primitives/block.h"
+#include "unit.h"
 
 #define BYTES_MAX 20000
 
@@ -325,9 +326,5 @@ int main(void)
     tcase_add_test(tc, money);
     tcase_add_test(tc, too_large);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coin/primitives/u256.h"
+#include "unit.h"
 
 #define MAX_HEX "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 
@@ -199,9 +200,5 @@ int main(void)
     tcase_add_test(tc, compact_rounds_down);
     tcase_add_test(tc, work);
     suite_add_tcase(suite, tc);
-    SRunner *sr = srunner_create(suite);
-    srunner_run_all(sr, CK_ENV);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "coin/consensus/versionbits.h"
+#include "unit.h"
 
 static const struct chain_deployment fork_of = { .name = "fork", .bit = 5, .start_time_s = 1000, .timeout_s = 2000,
     .min_activation_height = 5000, .period = 144, .threshold = 108 };
@@ -66,9 +67,5 @@ int main(void)
     tcase_add_loop_test(tc, versions_that_signal, 0, (int)(sizeof versions / sizeof *versions));
     tcase_add_test(tc, fixed_states);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

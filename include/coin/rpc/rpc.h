@@ -63,6 +63,7 @@ struct rpc_arg {
     const char *default_text; /* for help */
     const char *help;
 };
+#define RPC_ARGS_END {NULL, RPC_ANY, false, NULL, NULL}
 #define RPC_ARGS_MAX 16
 struct rpc_call;
 struct rpc_method {
@@ -117,6 +118,9 @@ bool rpc_hash_value(uint8_t out[32], const struct json *v, const char *name, str
 bool rpc_amount_value(int64_t *sat, const struct rpc_call *call, const struct json *v, struct fail *why) MUST_USE;
 /* -3 "JSON value of type number is not of expected type string" */
 bool rpc_expect(const struct json *v, enum json_type type, struct fail *why) MUST_USE;
+/* END or [BEGIN,END], at most count_max numbers; -8 with Bitcoin's words. *first is 0 for END alone. */
+bool rpc_range_value(uint32_t *first, uint32_t *last, const struct json *v, uint32_t count_max,
+    struct fail *why) MUST_USE;
 /* hex string into buf: -22 "TX decode failed..." is the caller's; here -8 "<name> must be hexadecimal string". */
 bool rpc_hex_value(struct buf *out, const struct json *v, const char *name, struct fail *why) MUST_USE;
 
