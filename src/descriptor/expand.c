@@ -348,6 +348,12 @@ static bool infer_multi(struct buf *out, struct span script, uint32_t required)
 
 bool descriptor_infer(struct buf *out, const struct chain *chain, struct span script, struct fail *why)
 {
+    return descriptor_infer_wsh(out, chain, script, span_of(NULL, 0), why);
+}
+
+bool descriptor_infer_wsh(struct buf *out, const struct chain *chain, struct span script, struct span inner,
+    struct fail *why)
+{
     struct script_match m = script_match(script);
     char address[ADDRESS_SIZE_B], checksum[DESCRIPTOR_CHECKSUM_SIZE_B];
     size_t start_b = out->size_b;
@@ -362,6 +368,10 @@ bool descriptor_infer(struct buf *out, const struct chain *chain, struct span sc
         buf_put_u8(out, ')');
     } else if (m.kind == SCRIPT_MULTISIG && infer_multi(out, script, m.required)) {
         /* written */
+    } else if (m.kind == SCRIPT_WITNESS_V0_SCRIPTHASH && script_match(inner).kind == SCRIPT_MULTISIG) {
+        buf_put_text(out, "wsh(");
+        infer_multi(out, inner, script_match(inner).required);
+        buf_put_u8(out, ')');
     } else if (address_from_script(address, chain, script)) {
         buf_printf(out, "addr(%s)", address);
     } else {

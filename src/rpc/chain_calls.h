@@ -1,4 +1,4 @@
-/* chain_calls.h - calls of the Blockchain group that have a file of their own. Thread: loop. */
+/* chain_calls.h - calls that have a file of their own. Thread: loop. */
 #ifndef COIN_RPC_CHAIN_CALLS_H
 #define COIN_RPC_CHAIN_CALLS_H
 
@@ -28,6 +28,9 @@ void rpc_show_warnings(struct json_writer *w, const struct rpc_ctx *ctx);
 
 /* deployments.c */
 void rpc_getdeploymentinfo(struct rpc_call *call);
+
+/* decodescript.c */
+void rpc_decodescript(struct rpc_call *call);
 
 /* scan.c */
 void rpc_scantxoutset(struct rpc_call *call);

@@ -432,6 +432,7 @@ static void rpc_createrawtransaction(struct rpc_call *call)
 
 /* ---- the table ---- */
 
+static const struct rpc_arg script_args[] = {{"hexstring", RPC_HEX, true, NULL, "The script."}, RPC_ARGS_END};
 static const struct rpc_arg decode_args[] = {
     {"hexstring", RPC_HEX, true, NULL, "The transaction."},
     {"iswitness", RPC_BOOL, false, "guessed", "Is it in the form with witnesses?"},
@@ -461,6 +462,8 @@ static const struct rpc_arg create_args[] = {
 const struct rpc_method rpc_rawtransaction_methods[] = {
     {.name = "createrawtransaction", .summary = "Makes an unsigned transaction.", .args = create_args,
         .result = "hex", .example = "\"[]\" \"{\\\"ADDRESS\\\":0.01}\"", .run = rpc_createrawtransaction},
+    {.name = "decodescript", .summary = "Explains a script, and the addresses of its hash.", .args = script_args,
+        .result = "an object", .example = "51", .run = rpc_decodescript},
     {.name = "decoderawtransaction", .summary = "Explains a transaction.", .args = decode_args,
         .result = "an object", .example = "HEX", .run = rpc_decoderawtransaction},
     {.name = "getrawtransaction", .summary = "Returns a transaction of the mempool or of a block.",

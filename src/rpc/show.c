@@ -12,16 +12,23 @@
 
 void rpc_show_script(struct json_writer *w, const struct chain *chain, struct span script, bool with_hex)
 {
+    jw_object(w);
+    rpc_show_script_fields(w, chain, script, span_of(NULL, 0), with_hex);
+    jw_end_object(w);
+}
+
+void rpc_show_script_fields(struct json_writer *w, const struct chain *chain, struct span script, struct span inner,
+    bool with_hex)
+{
     struct buf text;
     char address[ADDRESS_SIZE_B];
     struct fail why;
     buf_init(&text, ASM_MAX_B);
-    jw_object(w);
     script_to_asm(&text, script, false);
     jw_key(w, "asm");
     jw_string(w, buf_span(&text));
     text.size_b = 0;
-    if (descriptor_infer(&text, chain, script, &why)) {
+    if (descriptor_infer_wsh(&text, chain, script, inner, &why)) {
         jw_key(w, "desc");
         jw_string(w, buf_span(&text));
     }
@@ -30,7 +37,6 @@ void rpc_show_script(struct json_writer *w, const struct chain *chain, struct sp
     if (address_from_script(address, chain, script))
         jw_key_text(w, "address", address);
     jw_key_text(w, "type", script_kind_name(script_match(script).kind));
-    jw_end_object(w);
     buf_clear(&text);
 }
 

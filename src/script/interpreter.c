@@ -131,7 +131,6 @@ static enum script_error run_witness(struct span script, uint32_t stack_count, c
 static void leaf_hash(uint8_t out[32], uint8_t version, struct span script);
 static bool commitment_holds(const uint8_t program[32], struct span control, const uint8_t leaf[32]);
 static void add_string(struct sha256 *s, struct span bytes);
-static bool is_op_success(uint8_t op);
 static int64_t witness_size_b(const struct span *witness, uint32_t count);
 
 /* ---- entry ---- */
@@ -372,7 +371,7 @@ static enum script_error run_witness(struct span script, uint32_t stack_count, c
         struct span push;
         rd_init(&r, script);
         while (script_next(&r, &op, &push)) {
-            if (is_op_success(op))
+            if (opcode_is_success(op))
                 return spend->flags & SCRIPT_VERIFY_DISCOURAGE_OP_SUCCESS ? SCRIPT_ERR_DISCOURAGE_OP_SUCCESS
                                                                           : SCRIPT_OK;
         }
@@ -437,13 +436,6 @@ static void add_string(struct sha256 *s, struct span bytes)
     buf_put_count(&b, bytes.size_b);
     sha256_add(s, count, b.size_b);
     sha256_add(s, bytes.data, bytes.size_b);
-}
-
-static bool is_op_success(uint8_t op)
-{
-    return op == 80 || op == 98 || (op >= 126 && op <= 129) || (op >= 131 && op <= 134) ||
-           (op >= 137 && op <= 138) || (op >= 141 && op <= 142) || (op >= 149 && op <= 153) ||
-           (op >= 187 && op <= 254);
 }
 
 static int64_t witness_size_b(const struct span *witness, uint32_t count)

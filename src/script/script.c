@@ -101,6 +101,13 @@ const char *opcode_name(uint8_t op)
     return opcode_names[op] != NULL ? opcode_names[op] : "OP_UNKNOWN";
 }
 
+bool opcode_is_success(uint8_t op)
+{
+    return op == 80 || op == 98 || (op >= 126 && op <= 129) || (op >= 131 && op <= 134) ||
+           (op >= 137 && op <= 138) || (op >= 141 && op <= 142) || (op >= 149 && op <= 153) ||
+           (op >= 187 && op <= 254);
+}
+
 bool script_is_push_only(struct span script)
 {
     struct reader r;

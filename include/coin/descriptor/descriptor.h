@@ -93,5 +93,8 @@ void descriptor_sign_keys(struct sign_keys *out, struct descriptor_expansion *e)
 /* "desc" of RPC: appends the descriptor with checksum that a script shows of itself: pk, multi, rawtr where
  * it has the keys, addr where it has an address, else raw. */
 bool descriptor_infer(struct buf *out, const struct chain *chain, struct span script, struct fail *why) MUST_USE;
+/* The same for a P2WSH script whose inner script is known: wsh(multi) where it is that. */
+bool descriptor_infer_wsh(struct buf *out, const struct chain *chain, struct span script, struct span inner,
+    struct fail *why) MUST_USE;
 
 #endif

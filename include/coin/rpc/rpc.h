@@ -148,6 +148,9 @@ struct coin;
 struct block_index;
 /* {"asm":…,"desc":…,"hex":…,"address":…,"type":…} */
 void rpc_show_script(struct json_writer *w, const struct chain *chain, struct span script, bool with_hex);
+/* The same without the braces; inner: what a P2WSH script stands for, where it is known. */
+void rpc_show_script_fields(struct json_writer *w, const struct chain *chain, struct span script, struct span inner,
+    bool with_hex);
 /* The object of decoderawtransaction / getrawtransaction 1, without the block's fields; the caller has
  * opened the object. spent: coins by input, for "fee" and (with_prevout) "prevout", or NULL. */
 struct rpc_tx_view {

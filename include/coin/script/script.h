@@ -31,6 +31,7 @@ enum opcode {
 /* One opcode at the cursor; push: its data. false: end or truncated (r->failed tells). */
 bool script_next(struct reader *r, uint8_t *op, struct span *push);
 const char *opcode_name(uint8_t op);
+bool opcode_is_success(uint8_t op); /* OP_SUCCESSx of tapscript (BIP342) */
 void script_put_push(struct buf *out, struct span data); /* minimal encoding */
 void script_put_data(struct buf *out, struct span data); /* a push by size alone: never OP_1.. */
 void script_put_number(struct buf *out, int64_t n);      /* OP_1.. or a minimal push */
