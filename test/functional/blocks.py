@@ -5,10 +5,12 @@ with the node. A Rig owns one node and knows its best chain: `ok` sends a block 
 must become the tip, `bad` one that must not move it, whose reason in the log must be the expected one, and which
 submitblock refuses too. CASES counts all of them."""
 import hashlib
+import json
+import os
 import re
 import struct
 
-from framework import RpcError, wait_until
+from framework import ROOT, Node, wait_until
 from p2p import MAGIC, Peer, compact, sha256d
 
 COIN = 100_000_000
@@ -405,6 +407,25 @@ MUTATED = {"bad-txnmrklroot", "bad-txns-duplicate", "unexpected-witness", "bad-w
 OF_HEADER = {"high-hash", "bad-diffbits", "time-too-old", "time-too-new", "time-timewarp-attack", "bad-prevblk"}
 
 
+class FileNode(Node):
+    """A node on a chain of a file: one of genesis/ with changes."""
+
+    def __init__(self, test, base, changes, *options):
+        with open(os.path.join(ROOT, "genesis", f"{base}.json")) as f:
+            chain = json.load(f)
+        chain.pop("snapshots", None)
+        chain.update(changes, name="handmade")
+        path = os.path.join(test.folder, "handmade.json")
+        with open(path, "w") as f:
+            json.dump(chain, f)
+        super().__init__(os.path.join(test.folder, f"node{len(test.nodes)}"), *options, chain=path)
+        test.nodes.append(self)
+
+    @property
+    def chain_dir(self):
+        return os.path.join(self.dir, "handmade")
+
+
 class ChainPeer(Peer):
     """A peer of any chain."""
 
@@ -419,10 +440,10 @@ class ChainPeer(Peer):
 class Rig:
     """A node, a peer of it, and the blocks of its best chain."""
 
-    def __init__(self, test, *options, chain="regtest", magic=None, now=1_700_000_000, spacing=600):
+    def __init__(self, test, *options, chain="regtest", changes=None, magic=None, now=1_700_000_000, spacing=600):
         self.test, self.spacing = test, spacing
-        options += ("-maxtipage=2000000000",)
-        self.node = test.node(*options, *([f"-mocktime={now}"] if now else []), chain=chain).start()
+        options += ("-maxtipage=2000000000", f"-mocktime={now}")
+        self.node = (FileNode(test, chain, changes, *options) if changes else test.node(*options, chain=chain)).start()
         self.magic = magic or MAGIC
         self.peer = self.connect()
         self.log = open(f"{self.node.chain_dir}/debug.log", errors="replace")
@@ -540,6 +561,9 @@ class Rig:
                 wait_until(lambda: self.best() == block.id() or "Misbehaving" in self.peek(), "a verdict", 20)
             finally:
                 said = self.log.read()
+            if self.best() != block.id():
+                self.peer.close()
+                self.peer = self.connect()  # so that one failure is not many
             self.test.assertEqual(self.best(), block.id(), said)
             self.extend(block)
         self.case(name, check)

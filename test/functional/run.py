@@ -17,7 +17,7 @@ class Lines(unittest.TextTestResult):
 
     def stopTest(self, test):
         super().stopTest(test)
-        bad = any(case is test for case, _ in self.failures + self.errors)
+        bad = any(getattr(case, "test_case", case) is test for case, _ in self.failures + self.errors)
         print(f"{'FAILED' if bad else 'ok':7}{time.monotonic() - self.began:7.1f} s  {test.id()}", flush=True)
 
 
