@@ -432,6 +432,7 @@ class ChainPeer(Peer):
     def __init__(self, node, magic):
         self.magic = magic
         super().__init__(node)
+        self.socket.settimeout(15)
 
     def send(self, command, payload=b"", **options):
         super().send(command, payload, **{"magic": self.magic, **options})
@@ -574,9 +575,10 @@ class Rig:
         self.log.seek(at)
         return text
 
-    def verdict(self):
+    def verdict(self, before):
         """The reason in the next complaint of the log."""
         def look():
+            self.test.assertEqual(self.best(), before, "the tip moved")
             return re.search(r"Misbehaving: peer=\d+: [^\n]*? \(((?:[a-zA-Z0-9-]+)(?: \([^\n]*\)|\(0x[0-9a-f]+\))?)\)\n",
                              self.peek())
         return wait_until(look, "a complaint in the log", 20).group(1)
@@ -593,7 +595,7 @@ class Rig:
                 else:
                     self.deliver(peer, block)
                 if drops and reason != "time-too-new":
-                    said = self.verdict()
+                    said = self.verdict(before)
                     self.test.assertTrue(said == reason or reason == "decode", f"{said}, not {reason}")
                     self.test.assertTrue(peer.is_dropped(), "the peer is still there")
                 else:
