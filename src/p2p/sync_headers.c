@@ -110,8 +110,9 @@ void headers_announced(struct peer *peer, const struct block_id *id)
 
 void headers_known(struct peer *peer, struct block_index *index)
 {
+    /* The latest of equal ones (Bitcoin): the one before may have turned out to be invalid. */
     if (peer->best_known == NULL ||
-        u256_compare(&index->chain_work, &peer->best_known->chain_work) > 0)
+        u256_compare(&index->chain_work, &peer->best_known->chain_work) >= 0)
         peer->best_known = index;
     if (index->height > 0 && ledger_is_active(peer->p2p->ledger, index))
         peer->p2p->agreed = true;
