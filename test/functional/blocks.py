@@ -463,6 +463,15 @@ class Rig:
         self.peer.close()
         self.log.close()
 
+    def restart(self, now):
+        """With another clock, where setmocktime is not to be had."""
+        self.close()
+        self.node.stop()
+        self.node.options[-1] = f"-mocktime={now}"
+        self.node.start()
+        self.peer = self.connect()
+        self.log = open(f"{self.node.chain_dir}/debug.log", errors="replace")
+
     # -- making --
 
     @property
