@@ -460,13 +460,14 @@ class Rig:
         return ChainPeer(self.node, self.magic)
 
     def close(self):
+        """With a clean end of the node: whatever a sanitizer found, it would say now."""
         self.peer.close()
         self.log.close()
+        self.node.stop()
 
     def restart(self, now):
         """With another clock, where setmocktime is not to be had."""
         self.close()
-        self.node.stop()
         self.node.options[-1] = f"-mocktime={now}"
         self.node.start()
         self.peer = self.connect()

@@ -38,6 +38,7 @@ class Peer:
 
     def __init__(self, node, handshake=True):
         self.socket = socket.create_connection(("127.0.0.1", node.port), timeout=60)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer, self.seen = b"", []
         if handshake:
             self.send("version", version_payload())
