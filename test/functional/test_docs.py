@@ -105,6 +105,30 @@ class Docs(CoinTest):
                 self.assertTrue(any(os.path.exists(os.path.join(ROOT, root, path)) for root in roots),
                                 f"{page}: {path}")
 
+    def test_consensus_table_is_true(self):
+        """Each function and reject reason is in the source, each proof is a file; and no reason is left out."""
+        page, sources = read(DOC, "consensus.md"), {}
+        for folder, _, names in list(os.walk(os.path.join(ROOT, "src"))) + list(os.walk(os.path.join(ROOT, "include"))):
+            for name in names:
+                sources[os.path.join(folder, name)] = read(folder, name)
+        everything = "\n".join(sources.values())
+        rows = [row.split("|") for row in page.split("\n") if row.startswith("| ") and "---" not in row]
+        self.assertGreater(len(rows), 40)
+        for row in rows:
+            for name in re.findall(r"`([a-z0-9]+_[a-z0-9_]+)`", row[-3]):
+                self.assertRegex(everything, r"\b%s\(" % name, row)
+            for path in re.findall(r"(test/[a-z0-9_/.]+)", row[-2]):
+                self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
+        reasons = set()
+        for path, text in sources.items():
+            if "/consensus/" in path or path.endswith("ledger/connect.c") or path.endswith("ledger/headers.c"):
+                reasons |= set(re.findall(r'FAIL_(?:INVALID|MUTATED|TOO_EARLY),\s*"([a-zA-Z0-9-]+)"', text))
+        self.assertGreater(len(reasons), 35)
+        for reason in reasons - {"duplicate-invalid"}:
+            self.assertIn(f"`{reason}`", page)
+        for reason in re.findall(r"`(bad-[a-zA-Z0-9-]+|time-[a-z-]+|high-hash)`", page):
+            self.assertIn(f'"{reason}"', everything)
+
     @unittest.skipUnless(os.path.basename(BUILD) == "build", "a sanitized build is not installed")
     def test_install(self):
         env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
