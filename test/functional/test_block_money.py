@@ -157,8 +157,10 @@ class Money(CoinTest):
         rig.ok("height 2 before BIP34: another height", rig.block(coinbase=rig.coinbase(2, script_sig=b"\x53\0\0")))
         wrong = {3: [b"\0\0", b"\x52\0", b"\x54\0", b"\1\3"], 16: [b"\1\x10", b"\x5f\0"], 17: [b"\x61\0", b"\2\x11\0", b"\x4c\1\x11"],
                  127: [b"\2\x7f\0", b"\1\x7e"], 128: [b"\1\x80", b"\3\x80\0\0", b"\2\0\x80"], 255: [b"\1\xff", b"\2\xfe\0"],
-                 256: [b"\2\0\0", b"\3\0\1\0", b"\2\0\2"]}
-        right = {3: b"\x53", 16: b"\x60", 17: b"\1\x11", 127: b"\1\x7f", 128: b"\2\x80\0", 255: b"\2\xff\0", 256: b"\2\0\1"}
+                 256: [b"\2\0\0", b"\3\0\1\0", b"\2\0\2"], 32767: [b"\3\xff\x7f\0", b"\2\xfe\x7f"],
+                 32768: [b"\2\0\x80", b"\4\0\x80\0\0", b"\3\0\x80\x80"]}
+        right = {3: b"\x53", 16: b"\x60", 17: b"\1\x11", 127: b"\1\x7f", 128: b"\2\x80\0", 255: b"\2\xff\0", 256: b"\2\0\1",
+                 32767: b"\2\xff\x7f", 32768: b"\3\0\x80\0"}
         for height, starts in wrong.items():
             rig.grow(height - rig.height)
             for start in starts:
