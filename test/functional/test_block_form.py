@@ -106,6 +106,9 @@ class Form(CoinTest):
         for count in (1, 16, 17):
             tx = spend(*coins[1:count + 1])
             twice = spend(*coins[1:count + 1], coins[1])
+            for place in {count // 2 + 1, count} - {1}:
+                rig.bad(f"{count} inputs, number {place} twice", rig.block(spend(coins[place], *coins[1:count + 1])),
+                        "bad-txns-inputs-duplicate")
             rig.pair(f"{count} inputs, one of them twice (CVE-2018-17144)", rig.block(tx), rig.block(twice),
                      "bad-txns-inputs-duplicate")
             coins[1:18] = [tx.coin()] if count == 17 else rig.fund(*[TRUE] * 17)
