@@ -45,10 +45,23 @@ static bool refuse_flag(struct rpc_call *call, uint32_t i, bool unwanted, const 
     return value != unwanted || fail_request(why, RPC_WALLET_ERROR, "%s", text);
 }
 
+static bool arg_on_startup(int *out, struct rpc_call *call, uint32_t i, struct fail *why)
+{
+    bool value;
+    *out = -1;
+    if (!rpc_has_arg(call, i))
+        return true;
+    if (!rpc_arg_bool(&value, call, i, false, why))
+        return false;
+    *out = value ? 1 : 0;
+    return true;
+}
+
 static void rpc_createwallet(struct rpc_call *call)
 {
     struct fail why;
     struct span name, passphrase;
+    int on_startup;
     if (!wallets_enabled(call))
         return;
     if (!rpc_arg_text(&name, call, 0, "", &why) || !rpc_arg_text(&passphrase, call, 3, "", &why) ||
@@ -57,6 +70,7 @@ static void rpc_createwallet(struct rpc_call *call)
         !refuse_flag(call, 4, true, "avoid_reuse is not supported", &why) ||
         !refuse_flag(call, 5, false,
             "descriptors argument must be set to \"true\"; it is no longer possible to create a legacy wallet.", &why) ||
+        !arg_on_startup(&on_startup, call, 6, &why) ||
         !refuse_flag(call, 7, true, "Compiled without external signing support (required for external signing)", &why)) {
         rpc_fail(call, &why);
         return;
@@ -65,7 +79,7 @@ static void rpc_createwallet(struct rpc_call *call)
         rpc_error(call, RPC_WALLET_ENCRYPTION_FAILED, "Encrypted wallets are not supported yet: leave the passphrase out");
         return;
     }
-    struct wallet_create options = {.birth_s = -1};
+    struct wallet_create options = {.birth_s = -1, .load_on_startup = on_startup != 0};
     wallets_create(call->ctx->wallets, name, &options, (struct wallet_done){answer_name, call});
 }
 
@@ -85,20 +99,32 @@ static void rpc_restorewords(struct rpc_call *call)
         rpc_error(call, RPC_INVALID_PARAMETER, "Give the 12, 15, 18, 21 or 24 recovery words as one string");
         return;
     }
-    struct wallet_create options = {.words = words, .passphrase = passphrase, .birth_s = birth_s < 0 ? 0 : birth_s};
+    struct wallet_create options = {.words = words, .passphrase = passphrase, .birth_s = birth_s < 0 ? 0 : birth_s,
+        .load_on_startup = 1};
     wallets_create(call->ctx->wallets, name, &options, (struct wallet_done){answer_name, call});
 }
 
-static bool arg_on_startup(int *out, struct rpc_call *call, uint32_t i, struct fail *why)
+static void rpc_restorewallet(struct rpc_call *call)
 {
-    bool value;
-    *out = -1;
-    if (!rpc_has_arg(call, i))
-        return true;
-    if (!rpc_arg_bool(&value, call, i, false, why))
-        return false;
-    *out = value ? 1 : 0;
-    return true;
+    struct fail why;
+    struct span name, file;
+    char path[PATH_SIZE_B];
+    int on_startup;
+    if (!wallets_enabled(call))
+        return;
+    if (!rpc_arg_text(&name, call, 0, "", &why) || !rpc_arg_text(&file, call, 1, "", &why) ||
+        !arg_on_startup(&on_startup, call, 2, &why)) {
+        rpc_fail(call, &why);
+        return;
+    }
+    if (file.size_b == 0 || file.size_b >= sizeof path || memchr(file.data, 0, file.size_b) != NULL) {
+        rpc_error(call, RPC_INVALID_PARAMETER, "Backup file does not exist");
+        return;
+    }
+    memcpy(path, file.data, file.size_b);
+    path[file.size_b] = 0;
+    struct wallet_create options = {.backup = path, .load_on_startup = on_startup != 0};
+    wallets_create(call->ctx->wallets, name, &options, (struct wallet_done){answer_name, call});
 }
 
 static void rpc_loadwallet(struct rpc_call *call)
@@ -634,67 +660,73 @@ static const struct rpc_arg createwallet_args[] = {
     {"descriptors", RPC_BOOL, false, "true", "Must be true."},
     {"load_on_startup", RPC_BOOL, false, "true", "Load it at the next start too."},
     {"external_signer", RPC_BOOL, false, "false", "Not supported: must be false."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
+};
+static const struct rpc_arg restorewallet_args[] = {
+    {"wallet_name", RPC_STRING, true, NULL, "What the wallet is called from now on."},
+    {"backup_file", RPC_STRING, true, NULL, "A file that backupwallet wrote."},
+    {"load_on_startup", RPC_BOOL, false, "true", "Load it at each start."},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg restorewords_args[] = {
     {"wallet_name", RPC_STRING, true, NULL, "The name for the restored wallet."},
     {"words", RPC_STRING, true, NULL, "12, 15, 18, 21 or 24 BIP39 words (English) in one string."},
     {"passphrase", RPC_STRING, false, "\"\"", "The BIP39 passphrase, if there was one."},
     {"birthtime", RPC_NUMBER, false, "0", "When the first key may have been used, seconds since 1970."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg loadwallet_args[] = {
     {"filename", RPC_STRING, true, NULL, "The wallet's name."},
     {"load_on_startup", RPC_BOOL, false, "null", "Remember for the next start; null leaves it as it is."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg unloadwallet_args[] = {
     {"wallet_name", RPC_STRING, false, "the RPC endpoint wallet", "The wallet to unload."},
     {"load_on_startup", RPC_BOOL, false, "null", "Remember for the next start; null leaves it as it is."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg getnewaddress_args[] = {
     {"label", RPC_STRING, false, "\"\"", "The label of the address."},
     {"address_type", RPC_STRING, false, "-addresstype", "\"bech32\" or \"bech32m\"."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg address_type_args[] = {
     {"address_type", RPC_STRING, false, "-addresstype", "\"bech32\" or \"bech32m\"."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg address_args[] = {
     {"address", RPC_STRING, true, NULL, "The address."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg setlabel_args[] = {
     {"address", RPC_STRING, true, NULL, "The address."},
     {"label", RPC_STRING, true, NULL, "The label to give it."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg listlabels_args[] = {
     {"purpose", RPC_STRING, false, "\"\"", "\"receive\", \"send\", or empty for all."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg label_args[] = {
     {"label", RPC_STRING, true, NULL, "The label."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg listdescriptors_args[] = {
     {"private", RPC_BOOL, false, "false", "Show private descriptors."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg backupwallet_args[] = {
     {"destination", RPC_STRING, true, NULL, "The file to write; it must not exist."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg keypoolrefill_args[] = {
     {"newsize", RPC_NUMBER, false, "-keypool", "Accepted; every descriptor is kept filled by itself."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg rescan_args[] = {
     {"start_height", RPC_NUMBER, false, "0", "Where to begin."},
     {"stop_height", RPC_NUMBER, false, "tip", "The last block that must be looked at."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_wallet_methods[] = {
@@ -730,6 +762,8 @@ const struct rpc_method rpc_wallet_methods[] = {
         .example = "\"savings\"", .run = rpc_loadwallet},
     {.name = "rescanblockchain", .summary = "Looks through the chain again for transactions of this wallet.",
         .args = rescan_args, .result = "{\"start_height\": n, \"stop_height\": n}", .example = "0", .run = rpc_rescanblockchain},
+    {.name = "restorewallet", .summary = "Makes a wallet from a backup of its file.", .args = restorewallet_args,
+        .result = "{\"name\": ...}", .example = "\"again\" \"FILE\"", .run = rpc_restorewallet},
     {.name = "restorewords", .summary = "Makes a wallet from recovery words and looks through the chain for its coins.",
         .args = restorewords_args, .result = "{\"name\": ...}",
         .example = "\"restored\" \"abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about\"",

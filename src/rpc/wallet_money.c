@@ -579,7 +579,7 @@ static const struct rpc_arg getbalance_args[] = {
     {"minconf", RPC_NUMBER, false, "0", "Only coins confirmed at least so many times."},
     {"include_watchonly", RPC_BOOL, false, "false", "Without effect."},
     {"avoid_reuse", RPC_BOOL, false, "true", "Without effect."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg listunspent_args[] = {
     {"minconf", RPC_NUMBER, false, "1", "The least confirmations."},
@@ -587,36 +587,36 @@ static const struct rpc_arg listunspent_args[] = {
     {"addresses", RPC_ARRAY, false, "[]", "Only coins of these addresses."},
     {"include_unsafe", RPC_BOOL, false, "true", "Also unconfirmed coins from others."},
     {"query_options", RPC_OBJECT, false, "{}", "minimumAmount, maximumAmount, include_immature_coinbase."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg lockunspent_args[] = {
     {"unlock", RPC_BOOL, true, NULL, "true unlocks, false locks."},
     {"transactions", RPC_ARRAY, false, "[]", "[{\"txid\": ..., \"vout\": n}, ...]; none with unlock: all."},
     {"persistent", RPC_BOOL, false, "false", "Keep the lock over restarts."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg listtransactions_args[] = {
     {"label|account|dummy", RPC_STRING, false, "\"*\"", "Only rows with this label; \"*\" for all."},
     {"count", RPC_NUMBER, false, "10", "How many rows."},
     {"skip", RPC_NUMBER, false, "0", "How many of the newest to leave out."},
     {"include_watchonly", RPC_BOOL, false, "false", "Without effect."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg gettransaction_args[] = {
     {"txid", RPC_HEX, true, NULL, "The transaction id."},
     {"include_watchonly", RPC_BOOL, false, "false", "Without effect."},
     {"verbose", RPC_BOOL, false, "false", "Also the decoded transaction."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg txid_args[] = {
     {"txid", RPC_HEX, true, NULL, "The transaction id."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg getreceived_args[] = {
     {"address", RPC_STRING, true, NULL, "The address."},
     {"minconf", RPC_NUMBER, false, "1", "Only transactions confirmed at least so many times."},
     {"include_immature_coinbase", RPC_BOOL, false, "false", "Also young coinbases."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg sendtoaddress_args[] = {
     {"address", RPC_STRING, true, NULL, "Where to."},
@@ -630,7 +630,7 @@ static const struct rpc_arg sendtoaddress_args[] = {
     {"avoid_reuse", RPC_BOOL, false, "true", "Without effect."},
     {"fee_rate", RPC_AMOUNT, false, "-fallbackfee", "Fee rate in sat/vB."},
     {"verbose", RPC_BOOL, false, "false", "Answer an object."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 static const struct rpc_arg sendmany_args[] = {
     {"dummy", RPC_STRING, true, "\"\"", "Must be \"\"."},
@@ -643,7 +643,7 @@ static const struct rpc_arg sendmany_args[] = {
     {"estimate_mode", RPC_STRING, false, "\"unset\"", "Without effect while fees are not estimated."},
     {"fee_rate", RPC_AMOUNT, false, "-fallbackfee", "Fee rate in sat/vB."},
     {"verbose", RPC_BOOL, false, "false", "Answer an object."},
-    {NULL, RPC_ANY, false, NULL, NULL},
+    RPC_ARGS_END,
 };
 
 const struct rpc_method rpc_wallet_money_methods[] = {

@@ -73,10 +73,31 @@ void wallet_new_address(struct wallet *wallet, enum wallet_kind kind, bool inter
     wallet_write(wallet, on_address_written, out);
 }
 
+static uint32_t watched_end(const struct wallet *wallet, const struct wallet_branch *b)
+{
+    uint64_t end = (uint64_t)b->next + wallet->all->options.keypool;
+    return end < WALLET_SCRIPTS_MAX ? (uint32_t)end : WALLET_SCRIPTS_MAX;
+}
+
+bool addresses_are_short(const struct wallet *wallet)
+{
+    for (uint32_t i = 0; i < wallet->branch_count; i++) {
+        if (wallet->branches[i].range_end < watched_end(wallet, &wallet->branches[i]))
+            return true;
+    }
+    return false;
+}
+
+void addresses_top_up_all(struct wallet *wallet)
+{
+    for (uint32_t i = 0; i < wallet->branch_count; i++)
+        addresses_top_up(wallet, i);
+}
+
 void addresses_top_up(struct wallet *wallet, uint32_t branch)
 {
     struct wallet_branch *b = &wallet->branches[branch];
-    uint32_t want = b->next + wallet->all->options.keypool;
+    uint32_t want = watched_end(wallet, b);
     if (b->topping_up || b->range_end >= want || wallet->unloading)
         return;
     struct derive_job *derive = mem_new(sizeof *derive);
@@ -88,7 +109,7 @@ void addresses_top_up(struct wallet *wallet, uint32_t branch)
     derive->count = want - b->range_end;
     derive->scripts = mem_try_array(derive->count, sizeof *derive->scripts);
     if (derive->scripts == NULL || !env_submit(wallet->all->env, &derive->job)) {
-        mem_free(derive->scripts); /* the next hand-out tries again */
+        mem_free(derive->scripts); /* the next tick tries again */
         mem_wipe(derive, sizeof *derive);
         mem_free(derive);
         return;
@@ -300,18 +321,24 @@ static void derive_done(struct job *job)
     struct wallet_branch *b = &wallet->branches[derive->branch_number];
     b->topping_up = false;
     wallet->jobs--;
-    if (!derive->ok)
-        log_error("Wallet \"%s\": %s", wallet->name, derive->why.detail);
+    bool all = derive->ok;
+    if (!derive->ok) /* the next tick tries again */
+        log_error("Wallet \"%s\": addresses cannot be derived: %s", wallet->name, derive->why.detail);
     for (uint32_t i = 0; derive->ok && i < derive->count; i++) {
         struct script_home home = {.descriptor = derive->branch_number, .index = derive->first + i};
-        if (!wallet_add_script(wallet, &derive->scripts[i], home.descriptor, home.index))
+        if (!wallet_add_script(wallet, &derive->scripts[i], home.descriptor, home.index)) {
+            all = false;
             break;
+        }
         image_put_script(&wallet->batch, &derive->scripts[i], &home);
         b->range_end = home.index + 1;
     }
     image_put_branch(wallet, &wallet->batch, derive->branch_number);
     wallet_write(wallet, NULL, NULL);
-    addresses_top_up(wallet, derive->branch_number);
+    if (all) {
+        addresses_top_up(wallet, derive->branch_number);
+        scan_follow(wallet); /* it may have waited for these */
+    }
     mem_free(derive->scripts);
     mem_wipe(derive, sizeof *derive);
     mem_free(derive);

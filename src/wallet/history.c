@@ -3,7 +3,8 @@
  * Three tables carry it: txs (txid -> wtx), coins (outpoint -> output of ours) and spends (outpoint -> who
  * spends it). Rivals may spend one outpoint until one is confirmed; an output counts as spent while any of
  * them is alive (confirmed, in the mempool, or ours and waiting to be sent again). When a block confirms one
- * rival, the others are conflicted; when that block leaves the chain they may live again.
+ * rival, the others are conflicted, and what spends their outputs with them; when that block leaves the chain
+ * they may live again.
  *
  * Invariant: a wtx once inserted stays; only its state, block and position change, and every change is put
  * into the write batch in the same call. */
@@ -22,10 +23,14 @@
 static int by_ordering(const void *a, const void *b);
 static bool concerns_us(const struct wallet *wallet, const struct tx *tx);
 static struct wtx *insert(struct wallet *wallet, struct tx *tx);
-static bool index_coins(struct wallet *wallet, struct wtx *wtx);
+static bool index_outputs(struct wallet *wallet, struct wtx *wtx);
+static bool index_spends(struct wallet *wallet, struct wtx *wtx);
 static struct spend *spenders(const struct wallet *wallet, const struct outpoint *outpoint);
 static void settle_rivals(struct wallet *wallet, struct wtx *wtx);
+static void kill_with_children(struct wallet *wallet, struct wtx *first, enum wallet_tx_state state,
+    const struct block_index *block);
 static bool is_alive(const struct wtx *wtx);
+static void set_place(struct wtx *wtx, enum wallet_tx_state state, const struct block_index *block);
 static bool is_trusted(const struct wallet *wallet, const struct wtx *wtx);
 static struct wallet_coin coin_of(const struct outpoint *outpoint, const struct coin_entry *entry);
 static bool is_mature(const struct wallet *wallet, const struct wallet_tx *wtx);
@@ -34,6 +39,7 @@ bool history_note(struct wallet *wallet, struct tx *tx, enum wallet_tx_state sta
     const struct block_index *block, uint32_t position)
 {
     struct wtx *wtx = history_find(wallet, &tx->txid);
+    bool same = wtx != NULL && wtx->pub.state == state && wtx->pub.block == block && wtx->pub.position == position;
     if (wtx == NULL) {
         if (!concerns_us(wallet, tx))
             return false;
@@ -43,9 +49,13 @@ bool history_note(struct wallet *wallet, struct tx *tx, enum wallet_tx_state sta
                 hash_show(tx->txid.b));
             return false;
         }
+    } else if (!index_outputs(wallet, wtx)) {
+        log_error("Wallet \"%s\": no room for the outputs of %s", wallet->name, hash_show(tx->txid.b));
     }
+    wallet->cache_valid = false;
     wtx->pub.position = position;
-    history_set_state(wallet, wtx, state, block);
+    if (!same) /* a block seen twice changes nothing */
+        history_set_state(wallet, wtx, state, block);
     for (uint32_t i = 0; i < tx->out_count; i++)
         addresses_on_used(wallet, tx->out[i].script);
     return true;
@@ -70,13 +80,22 @@ bool history_insert_loaded(struct wallet *wallet, struct tx *tx, const struct wa
 void history_set_state(
     struct wallet *wallet, struct wtx *wtx, enum wallet_tx_state state, const struct block_index *block)
 {
-    wtx->pub.state = state;
-    wtx->pub.block = block;
-    wtx->pub.block_time_s = block != NULL ? (int64_t)block->time_s : 0;
+    if (state == WALLET_TX_CONFLICTED || state == WALLET_TX_ABANDONED) {
+        kill_with_children(wallet, wtx, state, block);
+        return;
+    }
+    set_place(wtx, state, block);
     wallet->cache_valid = false;
     if (state == WALLET_TX_CONFIRMED)
         settle_rivals(wallet, wtx);
     history_put(wallet, wtx);
+}
+
+static void set_place(struct wtx *wtx, enum wallet_tx_state state, const struct block_index *block)
+{
+    wtx->pub.state = state;
+    wtx->pub.block = block;
+    wtx->pub.block_time_s = block != NULL ? (int64_t)block->time_s : 0;
 }
 
 void history_block_connected(
@@ -369,12 +388,13 @@ static struct wtx *insert(struct wallet *wallet, struct tx *tx)
     *slot = wtx;
     wallet->ordered[wallet->tx_count++] = wtx;
     wallet->next_ordering++;
-    if (!index_coins(wallet, wtx))
+    if (!index_outputs(wallet, wtx) || !index_spends(wallet, wtx))
         log_error("Wallet \"%s\": no room for the outputs of %s", wallet->name, hash_show(own->txid.b));
     return wtx;
 }
 
-static bool index_coins(struct wallet *wallet, struct wtx *wtx)
+/* Again whenever the transaction is seen: scripts that are watched only since then may be among its outputs. */
+static bool index_outputs(struct wallet *wallet, struct wtx *wtx)
 {
     const struct tx *tx = wtx->pub.tx;
     for (uint32_t i = 0; i < tx->out_count; i++) {
@@ -386,6 +406,12 @@ static bool index_coins(struct wallet *wallet, struct wtx *wtx)
             return false;
         entry->wtx = wtx;
     }
+    return true;
+}
+
+static bool index_spends(struct wallet *wallet, struct wtx *wtx)
+{
+    const struct tx *tx = wtx->pub.tx;
     for (uint32_t i = 0; i < tx->in_count && !wtx->pub.is_coinbase; i++) {
         struct spend **first = table_put(&wallet->spends, &tx->in[i].prevout, NULL);
         struct spend *spend = arena_new(&wallet->spend_arena, sizeof *spend);
@@ -408,13 +434,35 @@ static void settle_rivals(struct wallet *wallet, struct wtx *wtx)
     const struct tx *tx = wtx->pub.tx;
     for (uint32_t i = 0; i < tx->in_count; i++) {
         for (struct spend *s = spenders(wallet, &tx->in[i].prevout); s != NULL; s = s->next) {
-            if (s->by == wtx || s->by->pub.state == WALLET_TX_CONFIRMED)
-                continue;
-            s->by->pub.state = WALLET_TX_CONFLICTED;
-            s->by->pub.block = wtx->pub.block;
-            history_put(wallet, s->by);
+            if (s->by != wtx && s->by->pub.state != WALLET_TX_CONFIRMED)
+                kill_with_children(wallet, s->by, WALLET_TX_CONFLICTED, wtx->pub.block);
         }
     }
+}
+
+/* Nothing can confirm what spends an output that will never be; it shares the block, so that both may come back
+ * together. */
+static void kill_with_children(struct wallet *wallet, struct wtx *first, enum wallet_tx_state state,
+    const struct block_index *block)
+{
+    struct wtx *last = first;
+    set_place(first, state, block);
+    first->next_dead = NULL;
+    for (struct wtx *at = first; at != NULL; at = at->next_dead) {
+        struct outpoint outpoint = {.txid = at->pub.tx->txid};
+        history_put(wallet, at);
+        for (; outpoint.index < at->pub.tx->out_count; outpoint.index++) {
+            for (struct spend *s = spenders(wallet, &outpoint); s != NULL; s = s->next) {
+                if (s->by->pub.state == WALLET_TX_CONFIRMED || !is_alive(s->by))
+                    continue;
+                set_place(s->by, state, block); /* at once: nobody stands in the list twice */
+                s->by->next_dead = NULL;
+                last->next_dead = s->by;
+                last = s->by;
+            }
+        }
+    }
+    wallet->cache_valid = false;
 }
 
 static bool is_alive(const struct wtx *wtx)

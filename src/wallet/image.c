@@ -12,6 +12,7 @@
  * nothing:  flags (1 active, 2 internal), kind, next, range_end, created; text = public descriptor;
  * secret = fingerprint (4) | account chain code (32) | key (32) | parent fingerprint (4) | child (4) | depth (1). */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "coin/crypto/secp.h"
@@ -23,6 +24,10 @@
 #define DESCRIPTOR_TEXT_MAX_B 512
 
 static bool put_standard_scripts(struct wallet *wallet, struct store_batch *batch, struct fail *why);
+static bool put_file(struct wallet *wallet, const char *path, const struct store_batch *batch, struct fail *why);
+static bool part_path(char out[PATH_SIZE_B], const struct wallet *wallet, const char *path, struct fail *why);
+static bool take_file(struct wallet *wallet, const char *path, const char *part, struct fail *why);
+static bool check_ranges(const struct wallet *wallet, struct fail *why);
 static void put_meta(struct store_batch *batch, const char *key, struct span value);
 static bool load_meta(void *ctx, const struct store_row *row, struct fail *why);
 static bool load_branch(void *ctx, const struct store_row *row, struct fail *why);
@@ -101,8 +106,7 @@ bool image_create(struct wallet *wallet, const char *path, const struct wallet_c
         image_put_locator(&batch, locator, locator_count);
         memcpy(wallet->locator, locator, locator_count * sizeof *locator);
         wallet->locator_count = locator_count;
-        wallet->store = store_open(path, true, why);
-        ok = wallet->store != NULL && store_apply(wallet->store, &batch, why);
+        ok = put_file(wallet, path, &batch, why);
     }
     mem_wipe(words, sizeof words);
     mem_wipe(seed, sizeof seed);
@@ -124,7 +128,79 @@ bool image_load(struct wallet *wallet, const char *path, struct fail *why)
         !store_each(wallet->store, STORE_LOCKED, load_locked, wallet, why))
         return false;
     history_sort(wallet);
+    if (!wallet->is_whole || wallet->branch_count == 0)
+        return fail_damaged(why, "it was never finished, and holds no keys");
+    return check_ranges(wallet, why);
+}
+
+bool image_restore(struct wallet *wallet, const char *path, const char *backup, struct fail *why)
+{
+    char part[PATH_SIZE_B];
+    const struct disk *disk = wallet->all->env->disk;
+    if (path == NULL)
+        return fail_request(why, -4, "There is no folder for wallets");
+    if (!disk->exists(disk->ctx, backup))
+        return fail_request(why, -8, "Backup file does not exist");
+    struct store *source = store_open(backup, false, why);
+    bool ok = source != NULL && part_path(part, wallet, path, why) && store_backup(source, part, why);
+    store_close(source);
+    return ok && take_file(wallet, path, part, why) && image_load(wallet, path, why);
+}
+
+/* Each branch watches what it says, every index of it: code that hands out addresses relies on that. */
+static bool check_ranges(const struct wallet *wallet, struct fail *why)
+{
+    const void *key;
+    void *value;
+    uint32_t cursor = 0, counts[WALLET_DESCRIPTORS_MAX] = {0};
+    while (table_next(&wallet->scripts, &cursor, &key, &value)) {
+        const struct script_home *home = value;
+        const struct wallet_branch *b = &wallet->branches[home->descriptor];
+        if (home->index >= b->range_end || memcmp(&b->scripts[home->index], key, sizeof *b->scripts) != 0)
+            return fail_damaged(why, "scripts");
+        counts[home->descriptor]++;
+    }
+    for (uint32_t i = 0; i < wallet->branch_count; i++) {
+        if (counts[i] != wallet->branches[i].range_end || wallet->branches[i].account.depth == 0)
+            return fail_damaged(why, "descriptors");
+    }
     return true;
+}
+
+/* A wallet in the making has another name, so that a file of the right name is always whole. */
+static bool part_path(char out[PATH_SIZE_B], const struct wallet *wallet, const char *path, struct fail *why)
+{
+    const struct disk *disk = wallet->all->env->disk;
+    int n = snprintf(out, PATH_SIZE_B, "%s.part", path);
+    if (n < 0 || n >= PATH_SIZE_B)
+        return fail_request(why, -4, "The path of the wallet is too long: %s", path);
+    return !disk->exists(disk->ctx, out) || disk->remove(disk->ctx, out, why); /* of one that was never finished */
+}
+
+static bool take_file(struct wallet *wallet, const char *path, const char *part, struct fail *why)
+{
+    const struct disk *disk = wallet->all->env->disk;
+    char folder[PATH_SIZE_B];
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = 0; /* path is folder/wallet.dat */
+    return disk->rename(disk->ctx, part, path, why) && disk->sync_dir(disk->ctx, folder, why);
+}
+
+static bool put_file(struct wallet *wallet, const char *path, const struct store_batch *batch, struct fail *why)
+{
+    char part[PATH_SIZE_B];
+    if (path != NULL && !part_path(part, wallet, path, why))
+        return false;
+    wallet->store = store_open(path != NULL ? part : NULL, true, why);
+    bool ok = wallet->store != NULL && store_apply(wallet->store, batch, why);
+    if (path == NULL)
+        return ok;
+    store_close(wallet->store);
+    wallet->store = NULL;
+    ok = ok && take_file(wallet, path, part, why);
+    if (ok)
+        wallet->store = store_open(path, false, why);
+    return ok && wallet->store != NULL;
 }
 
 bool wallet_add_script(struct wallet *wallet, const struct script_key *key, uint32_t branch, uint32_t index)
@@ -221,6 +297,7 @@ static bool load_meta(void *ctx, const struct store_row *row, struct fail *why)
         if (!span_equal(row->a, span_of(w->all->chain->genesis->id.b, 32)))
             return fail_request(why, -4, "Wallet \"%s\" belongs to another chain than %s", w->name,
                 w->all->chain->name);
+        w->is_whole = true;
     } else if (span_is(row->key, "entropy")) {
         if (row->a.size_b > sizeof w->entropy)
             return fail_damaged(why, "entropy");
@@ -277,7 +354,7 @@ static bool load_script(void *ctx, const struct store_row *row, struct fail *why
     struct wallet *w = ctx;
     struct script_key key;
     if (!script_key_of(&key, row->key) || row->n[0] < 0 || row->n[0] >= (int64_t)w->branch_count ||
-        row->n[1] < 0 || row->n[1] > (int64_t)WALLET_SCRIPTS_MAX)
+        row->n[1] < 0 || row->n[1] >= (int64_t)w->branches[row->n[0]].range_end)
         return fail_damaged(why, "scripts");
     if (!wallet_add_script(w, &key, (uint32_t)row->n[0], (uint32_t)row->n[1]))
         return fail_oom(why, "wallet scripts");
@@ -306,6 +383,10 @@ static bool load_tx(void *ctx, const struct store_row *row, struct fail *why)
     };
     if (row->n[3] < 0 || row->n[3] > WALLET_TX_CONFLICTED || !tx_decode(&tx, row->a, why))
         return fail_damaged(why, "txs");
+    if (!span_equal(row->key, span_of(tx->txid.b, 32))) {
+        tx_unref(tx);
+        return fail_damaged(why, "txs");
+    }
     if (row->b.size_b == 32)
         memcpy(block_id.b, row->b.data, 32);
     if (as.state == WALLET_TX_MEMPOOL)

@@ -41,6 +41,7 @@ struct wallet_branch { /* an active ranged descriptor: account key, then receive
 struct wtx { /* a transaction that concerns us */
     struct wallet_tx pub;
     struct block_id block_id; /* as loaded; becomes pub.block when the wallet goes live */
+    struct wtx *next_dead;    /* while history_kill walks */
 };
 struct spend { /* who spends an outpoint, of those that concern us; rivals form a list */
     struct wtx *by;
@@ -76,7 +77,7 @@ struct wallet {
     struct table scripts; /* script_key -> script_home */
     struct table labels;  /* script_key -> label_entry */
     int64_t birth_s;
-    bool backed_up;
+    bool backed_up, is_whole; /* is_whole: the file names its chain */
 
     /* history */
     struct table txs;       /* txid -> struct wtx * */
@@ -91,6 +92,7 @@ struct wallet {
 
     /* following the chain */
     struct block_index *synced, *before_scan; /* before_scan: where synced stood when a rescan began */
+    struct block_index *again; /* from here on blocks are looked at once more: they made us watch more scripts */
     struct block_id locator[LOCATOR_MAX]; /* as loaded; resolved when the wallet goes live */
     uint32_t locator_count;
     bool synced_dirty, reading, scanning, abort_scan;
@@ -148,10 +150,13 @@ bool keys_descriptor_text(struct buf *out, const struct chain *chain, const stru
 /* ---- image.c: building, loading; in jobs ---- */
 struct wallet *wallet_new_empty(struct wallets *all, struct span name, const uint64_t seeds[10]);
 void wallet_free(struct wallet *wallet);
+/* path (NULL: in memory) holds the whole wallet or nothing afterwards, whenever the process dies. */
 bool image_create(struct wallet *wallet, const char *path, const struct wallet_create *options,
     uint8_t fresh_entropy[16], const struct block_id *locator, uint32_t locator_count, int64_t now_s,
     struct fail *why) MUST_USE;
 bool image_load(struct wallet *wallet, const char *path, struct fail *why) MUST_USE;
+/* A checked copy of a backup becomes path, then is loaded. */
+bool image_restore(struct wallet *wallet, const char *path, const char *backup, struct fail *why) MUST_USE;
 bool wallet_add_script(struct wallet *wallet, const struct script_key *key, uint32_t branch, uint32_t index) MUST_USE;
 void image_put_branch(struct wallet *wallet, struct store_batch *batch, uint32_t branch);
 void image_put_script(struct store_batch *batch, const struct script_key *key, const struct script_home *home);
@@ -184,6 +189,8 @@ void history_sort(struct wallet *wallet); /* after loading, by ordering */
 /* ---- addresses.c ---- */
 /* Scripts up to next + keypool are watched; derives what is missing in a job. */
 void addresses_top_up(struct wallet *wallet, uint32_t branch);
+void addresses_top_up_all(struct wallet *wallet);
+bool addresses_are_short(const struct wallet *wallet); /* some of them are not watched yet */
 void addresses_on_used(struct wallet *wallet, struct span script);
 bool label_put(struct wallet *wallet, struct span script, struct span label, struct span purpose) MUST_USE;
 void label_store(struct wallet *wallet, struct span script, struct span label, struct span purpose);
@@ -194,6 +201,7 @@ void scan_go_live(struct wallet *wallet); /* resolves the locator, blocks of tra
 void scan_follow(struct wallet *wallet);
 void scan_on_ledger(struct wallet *wallet, const struct ledger_effect *effect);
 void scan_save_synced(struct wallet *wallet); /* puts the locator into the batch */
+void scan_cancel(struct wallet *wallet, const struct fail *why); /* answers who waits for a rescan */
 
 /* ---- spend.c ---- */
 void spend_rebroadcast(struct wallet *wallet); /* offers our unconfirmed transactions to the pool again */

@@ -1,7 +1,11 @@
 /* Following the chain. A wallet has one pointer, `synced`: the block up to which it knows everything. Whatever
  * happened (a new block, a reorganisation, a restart, an import that asks to look again), one step moves it
  * towards the tip: back when it stands on a branch that is no longer active, forward otherwise. A block that
- * the node has just connected is taken from the effect; others are read from disk, one at a time. */
+ * the node has just connected is taken from the effect; others are read from disk, one at a time.
+ *
+ * A block can pay so far ahead that more scripts must be watched from then on. They are derived by a job, and
+ * that block and all after it may pay them already: `again` is the first such block. Until it has been looked at
+ * once more no new block is read, and the file keeps a place before it. Seeing a block twice changes nothing. */
 
 #include "coin/base/log.h"
 #include "internal.h"
@@ -13,9 +17,12 @@ struct follow_read {
     struct wallet *wallet;
 };
 
+static void forget_block(struct wallet *wallet, const struct block_index *index);
 static void step_back(struct wallet *wallet);
 static void advance(struct wallet *wallet, const struct block *block, struct block_index *index);
 static void read_next(struct wallet *wallet, struct block_index *next);
+static void look(struct wallet *wallet, const struct block *block, struct block_index *index);
+static struct block_index *look_again(struct wallet *wallet);
 static void on_read(struct block_read *read, const struct fail *why);
 static void finish_scan(struct wallet *wallet, const struct fail *why);
 static void resolve_blocks(struct wallet *wallet);
@@ -40,6 +47,13 @@ void scan_follow(struct wallet *wallet)
         finish_scan(wallet, &(struct fail){.kind = FAIL_REQUEST, .rpc_code = -1, .detail = "Rescan aborted by user."});
     while (!ledger_is_active(ledger, wallet->synced))
         step_back(wallet);
+    if (addresses_are_short(wallet))
+        return; /* derive_done goes on */
+    struct block_index *again = look_again(wallet);
+    if (again != NULL) {
+        read_next(wallet, again);
+        return;
+    }
     struct block_index *next = ledger_at(ledger, wallet->synced->height + 1);
     if (next != NULL)
         read_next(wallet, next);
@@ -51,8 +65,8 @@ void scan_on_ledger(struct wallet *wallet, const struct ledger_effect *effect)
 {
     if (effect->kind == LEDGER_CONNECTED && effect->index->prev == wallet->synced)
         advance(wallet, effect->block, effect->index);
-    else if (effect->kind == LEDGER_DISCONNECTED && effect->index == wallet->synced)
-        step_back(wallet);
+    else if (effect->kind == LEDGER_DISCONNECTED)
+        forget_block(wallet, effect->index);
     else if (effect->kind == LEDGER_TIP)
         scan_follow(wallet);
 }
@@ -60,7 +74,10 @@ void scan_on_ledger(struct wallet *wallet, const struct ledger_effect *effect)
 void scan_save_synced(struct wallet *wallet)
 {
     struct block_id ids[LOCATOR_MAX];
-    uint32_t count = ledger_locator(wallet->all->ledger, wallet->synced, ids);
+    const struct block_index *known = wallet->synced;
+    if (wallet->again != NULL && wallet->again->prev != NULL && wallet->again->height <= known->height)
+        known = wallet->again->prev;
+    uint32_t count = ledger_locator(wallet->all->ledger, known, ids);
     image_put_locator(&wallet->batch, ids, count);
     wallet->synced_dirty = false;
     wallet->synced_saved_us = env_steady_us(wallet->all->env);
@@ -99,10 +116,12 @@ void wallet_rescan(struct wallet *wallet, int32_t from_height, struct ledger_don
 
 bool wallet_is_scanning(const struct wallet *wallet, double *progress, int64_t *duration_s)
 {
-    int32_t tip = ledger_tip(wallet->all->ledger)->height;
-    if (!wallet->scanning && !wallet->reading) /* new blocks come without reading: who reads is behind */
+    const struct block_index *tip = ledger_tip(wallet->all->ledger);
+    /* New blocks come without reading: who reads, or waits to read, is behind. */
+    bool behind = wallet->reading || wallet->again != NULL || (wallet->synced != tip && addresses_are_short(wallet));
+    if (!wallet->scanning && !behind)
         return false;
-    int32_t all = tip - wallet->scan_from, past = wallet->synced->height - wallet->scan_from;
+    int32_t all = tip->height - wallet->scan_from, past = wallet->synced->height - wallet->scan_from;
     *progress = all > 0 ? (double)past / (double)all : 1;
     *duration_s = (env_steady_us(wallet->all->env) - wallet->scan_start_us) / 1000000;
     return true;
@@ -111,6 +130,20 @@ bool wallet_is_scanning(const struct wallet *wallet, double *progress, int64_t *
 void wallet_abort_rescan(struct wallet *wallet)
 {
     wallet->abort_scan = true;
+}
+
+/* A block has left the chain. While a rescan is under way it may lie above `synced`, and what it confirmed was
+ * known before. */
+static void forget_block(struct wallet *wallet, const struct block_index *index)
+{
+    if (index == wallet->synced) {
+        step_back(wallet);
+        return;
+    }
+    uint32_t rows = wallet->batch.count;
+    history_block_disconnected(wallet, index);
+    if (wallet->batch.count > rows)
+        wallet_write(wallet, NULL, NULL);
 }
 
 static void step_back(struct wallet *wallet)
@@ -125,7 +158,7 @@ static void step_back(struct wallet *wallet)
 static void advance(struct wallet *wallet, const struct block *block, struct block_index *index)
 {
     uint32_t rows = wallet->batch.count;
-    history_block_connected(wallet, block, index);
+    look(wallet, block, index);
     wallet->synced = index;
     wallet->synced_dirty = true;
     int64_t now_us = env_steady_us(wallet->all->env);
@@ -134,6 +167,25 @@ static void advance(struct wallet *wallet, const struct block *block, struct blo
         scan_save_synced(wallet);
         wallet_write(wallet, NULL, NULL);
     }
+}
+
+static void look(struct wallet *wallet, const struct block *block, struct block_index *index)
+{
+    history_block_connected(wallet, block, index);
+    if (addresses_are_short(wallet) && (wallet->again == NULL || wallet->again->height > index->height))
+        wallet->again = index;
+}
+
+/* The next block to look at once more, or NULL: none. */
+static struct block_index *look_again(struct wallet *wallet)
+{
+    while (wallet->again != NULL && !ledger_is_active(wallet->all->ledger, wallet->again))
+        wallet->again = wallet->again->prev; /* what replaces it is looked at as well */
+    if (wallet->again != NULL && wallet->again->height > wallet->synced->height) {
+        wallet->again = NULL;
+        wallet->synced_dirty = true;
+    }
+    return wallet->again;
 }
 
 static void read_next(struct wallet *wallet, struct block_index *next)
@@ -162,13 +214,27 @@ static void on_read(struct block_read *read, const struct fail *why)
             finish_scan(wallet, why);
     } else {
         /* Meanwhile an effect may have brought it, or a reorganisation taken it away. */
-        if (read->index->prev == wallet->synced && ledger_is_active(wallet->all->ledger, read->index))
+        struct ledger *ledger = wallet->all->ledger;
+        if (read->index == wallet->again && ledger_is_active(ledger, read->index)) {
+            wallet->again = ledger_at(ledger, read->index->height + 1);
+            look(wallet, read->block, read->index);
+            wallet_write(wallet, NULL, NULL);
+        } else if (read->index->prev == wallet->synced && ledger_is_active(ledger, read->index)) {
             advance(wallet, read->block, read->index);
+        }
         block_unref(read->block);
         scan_follow(wallet);
     }
     mem_free(follow);
     wallets_check_unload(wallet);
+}
+
+void scan_cancel(struct wallet *wallet, const struct fail *why)
+{
+    if (!wallet->scanning)
+        return;
+    wallet->abort_scan = true;
+    finish_scan(wallet, why);
 }
 
 static void finish_scan(struct wallet *wallet, const struct fail *why)

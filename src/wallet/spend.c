@@ -460,7 +460,11 @@ static void sign_done(struct job *base)
         finish(job, &job->why);
         return;
     }
-    history_note(wallet, job->tx, WALLET_TX_INACTIVE, NULL, 0);
+    if (!history_note(wallet, job->tx, WALLET_TX_INACTIVE, NULL, 0)) {
+        fail_oom(&job->why, "a payment that cannot be recorded and was not sent");
+        finish(job, &job->why);
+        return;
+    }
     hold_coins(job, false); /* the transaction itself spends them now */
     wallet->jobs++;
     wallet_write(wallet, on_written, job);

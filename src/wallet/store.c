@@ -125,6 +125,13 @@ void store_batch_init(struct store_batch *batch)
 
 void store_batch_clear(struct store_batch *batch)
 {
+    for (uint32_t i = 0; i < batch->count; i++) { /* keys and words pass through here */
+        const struct store_row *row = &batch->rows[i];
+        if (row->table == STORE_DESCRIPTOR)
+            mem_wipe((void *)(uintptr_t)row->b.data, row->b.size_b);
+        else if (row->table == STORE_META)
+            mem_wipe((void *)(uintptr_t)row->a.data, row->a.size_b);
+    }
     arena_clear(&batch->arena);
     mem_free(batch->rows);
     store_batch_init(batch);
@@ -222,6 +229,8 @@ bool store_backup(struct store *store, const char *path, struct fail *why)
         fail_request(why, -4, "The wallet cannot be copied to %s: %s", path,
             to != NULL ? sqlite3_errmsg(to) : "out of memory");
     sqlite3_close(to);
+    if (!ok)
+        unlink(path); /* it was not there before */
     return ok;
 }
 

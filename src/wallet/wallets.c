@@ -24,6 +24,7 @@ struct open_job { /* creates or loads */
     struct block_id locator[LOCATOR_MAX];
     uint32_t locator_count;
     char path[PATH_SIZE_B];
+    char backup[PATH_SIZE_B]; /* create from this file; empty: from words */
     int load_on_startup;
     struct wallet_done done;
     bool ok;
@@ -51,12 +52,15 @@ struct settings_job {
 static void open_wallet(struct wallets *all, struct span name, bool create, const struct wallet_create *options,
     int load_on_startup, struct wallet_done done);
 static bool check_name(struct span name, struct fail *why);
+static void open_free(struct open_job *open);
 static void open_run(struct job *job);
 static void open_done(struct job *job);
 static void list_run(struct job *job);
 static bool list_entry(void *arg, const char *name);
 static void list_done(struct job *job);
-static void read_settings(struct wallets *all);
+static bool read_settings(struct wallets *all, struct fail *why) MUST_USE;
+static bool read_names(struct wallets *all, const struct json *names, struct fail *why) MUST_USE;
+static void look_at_pool(struct wallet *wallet);
 static void set_autoload(struct wallets *all, const char *name, int load);
 static void write_settings(struct wallets *all);
 static void settings_run(struct job *job);
@@ -69,6 +73,8 @@ static bool stands_before(const char *const *names, uint32_t end, const char *na
 static void finish_start(struct wallets *all);
 static void on_flushed(void *ctx, const struct fail *why);
 static void check_stopped(struct wallets *all);
+
+static void begin_unload(struct wallet *wallet);
 
 static const struct fail no_fail = {.kind = FAIL_NONE};
 
@@ -93,11 +99,11 @@ void wallets_start(struct wallets *all, struct ledger_done done)
 {
     all->start_done = done;
     all->start_pending = 1;
-    if (all->dir[0] != 0 && !all->env->disk->make_dir(all->env->disk->ctx, all->dir, &all->start_fail)) {
+    if ((all->dir[0] != 0 && !all->env->disk->make_dir(all->env->disk->ctx, all->dir, &all->start_fail)) ||
+        !read_settings(all, &all->start_fail)) {
         finish_start(all);
         return;
     }
-    read_settings(all);
     const char *const none[] = {NULL}, *const *wanted = all->options.load != NULL ? all->options.load : none;
     for (uint32_t i = 0; wanted[i] != NULL; i++) {
         if (!stands_before(wanted, i, wanted[i]))
@@ -120,9 +126,7 @@ void wallets_stop(struct wallets *all, struct ledger_done done)
     all->stop_done = done;
     for (uint32_t i = 0; i < all->count; i++) {
         struct wallet *wallet = all->loaded[i];
-        wallet->unloading = true;
-        if (wallet->synced_dirty)
-            scan_save_synced(wallet);
+        begin_unload(wallet);
         all->busy++;
         wallet_write(wallet, on_flushed, all);
     }
@@ -157,7 +161,7 @@ void wallets_on_mempool(struct wallets *all, const struct mempool_effect *effect
                    effect->reason != MEMPOOL_CONFIRMED) {
             bool rival = effect->reason == MEMPOOL_CONFLICT;
             history_set_state(wallet, known, rival ? WALLET_TX_CONFLICTED : WALLET_TX_INACTIVE,
-                rival ? wallet->synced : NULL);
+                rival ? ledger_tip(all->ledger) : NULL);
         }
         if (wallet->batch.count > rows)
             wallet_write(wallet, NULL, NULL);
@@ -170,12 +174,17 @@ void wallets_on_tick(struct wallets *all)
     for (uint32_t i = 0; i < all->count; i++) {
         struct wallet *wallet = all->loaded[i];
         wallet_write_retry(wallet);
+        addresses_top_up_all(wallet);
         scan_follow(wallet);
         if (now_us >= wallet->next_rebroadcast_us) {
             wallet->next_rebroadcast_us =
                 now_us + REBROADCAST_US + (int64_t)env_random_below(all->env, REBROADCAST_US);
             spend_rebroadcast(wallet);
         }
+    }
+    for (uint32_t i = all->count; i-- > 0;) { /* from the end: it may leave the list */
+        if (all->loaded[i]->unloading)
+            wallets_check_unload(all->loaded[i]);
     }
 }
 
@@ -184,7 +193,7 @@ bool wallets_are_idle(const struct wallets *all)
     bool idle = all->busy == 0;
     for (uint32_t i = 0; i < all->count; i++)
         idle = idle && wallet_write_idle(all->loaded[i]) && all->loaded[i]->jobs == 0 &&
-               all->loaded[i]->synced == ledger_tip(all->ledger);
+               all->loaded[i]->again == NULL && all->loaded[i]->synced == ledger_tip(all->ledger);
     return idle;
 }
 
@@ -206,7 +215,7 @@ struct wallets_summary wallets_summary(const struct wallets *all)
 void wallets_create(struct wallets *all, struct span name, const struct wallet_create *options,
     struct wallet_done done)
 {
-    open_wallet(all, name, true, options, 1, done);
+    open_wallet(all, name, true, options, options->load_on_startup, done);
 }
 
 void wallets_load(struct wallets *all, struct span name, int load_on_startup, struct wallet_done done)
@@ -218,11 +227,19 @@ void wallets_unload(struct wallets *all, struct wallet *wallet, int load_on_star
 {
     if (load_on_startup >= 0)
         set_autoload(all, wallet->name, load_on_startup);
-    wallet->unloading = true;
     wallet->unload_done = done;
+    begin_unload(wallet);
+    wallet_write(wallet, NULL, NULL); /* its end looks whether all is done, and so does each tick */
+}
+
+static void begin_unload(struct wallet *wallet)
+{
+    struct fail why;
+    wallet->unloading = true;
+    fail_request(&why, -4, "Rescan aborted: the wallet is being unloaded.");
+    scan_cancel(wallet, &why);
     if (wallet->synced_dirty)
         scan_save_synced(wallet);
-    wallet_write(wallet, NULL, NULL); /* its end looks whether all is done */
 }
 
 void wallets_check_unload(struct wallet *wallet)
@@ -249,12 +266,19 @@ void wallets_check_unload(struct wallet *wallet)
 
 uint32_t wallets_count(const struct wallets *all)
 {
-    return all->count;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < all->count; i++)
+        count += !all->loaded[i]->unloading;
+    return count;
 }
 
 struct wallet *wallets_at(const struct wallets *all, uint32_t i)
 {
-    return i < all->count ? all->loaded[i] : NULL;
+    for (uint32_t k = 0; k < all->count; k++) {
+        if (!all->loaded[k]->unloading && i-- == 0)
+            return all->loaded[k];
+    }
+    return NULL;
 }
 
 struct wallet *wallets_find(const struct wallets *all, struct span name)
@@ -331,7 +355,8 @@ static void open_wallet(struct wallets *all, struct span name, bool create, cons
     open->now_s = env_wall_s(all->env);
     buf_init(&open->words, BIP39_TEXT_SIZE_B * 4);
     buf_init(&open->passphrase, 2048);
-    if (create) {
+    if (options != NULL) {
+        snprintf(open->backup, sizeof open->backup, "%s", options->backup != NULL ? options->backup : "");
         buf_put(&open->words, options->words.data, options->words.size_b);
         buf_put(&open->passphrase, options->passphrase.data, options->passphrase.size_b);
         open->birth_s = options->birth_s;
@@ -345,7 +370,7 @@ static void open_wallet(struct wallets *all, struct span name, bool create, cons
         snprintf(open->path, sizeof open->path, "%.700s/%s", all->dir, open->wallet->name);
     if (!env_submit(all->env, &open->job)) {
         wallet_free(open->wallet);
-        mem_free(open);
+        open_free(open);
         fail_set(&why, FAIL_NO_ROOM, "busy", "Too many requests wait: try again");
         done.fn(done.ctx, NULL, &why);
         return;
@@ -376,9 +401,12 @@ static void open_run(struct job *job)
     if (open->ok && open->create) {
         struct wallet_create options = {
             .words = buf_span(&open->words), .passphrase = buf_span(&open->passphrase), .birth_s = open->birth_s};
-        open->ok = (path == NULL || disk->make_dir(disk->ctx, open->path, why)) &&
-                   image_create(open->wallet, path, &options, open->entropy, open->locator,
-                       open->locator_count, open->now_s, why);
+        open->ok = path == NULL || (!disk->exists(disk->ctx, file) && disk->make_dir(disk->ctx, open->path, why)) ||
+                   fail_request(why, -36, "Wallet file verification failed. Failed to create database path '%s'. "
+                       "Database already exists.", open->path);
+        open->ok = open->ok && (open->backup[0] != 0 ? image_restore(open->wallet, path, open->backup, why)
+                                                     : image_create(open->wallet, path, &options, open->entropy,
+                                                           open->locator, open->locator_count, open->now_s, why));
     } else if (open->ok) {
         if (path != NULL && !disk->exists(disk->ctx, file))
             open->ok = fail_request(why, -18,
@@ -404,28 +432,50 @@ static void open_done(struct job *job)
         if (open->load_on_startup >= 0)
             set_autoload(all, wallet->name, open->load_on_startup);
         scan_go_live(wallet);
-        for (uint32_t b = 0; b < wallet->branch_count; b++)
-            addresses_top_up(wallet, b);
+        look_at_pool(wallet);
+        addresses_top_up_all(wallet);
         log_info("Wallet \"%s\": %s, %u transactions", wallet->name, open->create ? "created" : "loaded",
             (unsigned)wallet->tx_count);
     } else {
         wallet_free(wallet);
         wallet = NULL;
     }
+    done.fn(done.ctx, wallet, &open->why);
+    open_free(open);
+    if (all->stopping) {
+        if (wallet != NULL)
+            wallet->unloading = true;
+        check_stopped(all);
+    }
+}
+
+static void open_free(struct open_job *open)
+{
     if (open->words.data != NULL)
         mem_wipe(open->words.data, open->words.size_b);
     if (open->passphrase.data != NULL)
         mem_wipe(open->passphrase.data, open->passphrase.size_b);
     buf_clear(&open->words);
     buf_clear(&open->passphrase);
-    mem_wipe(open->entropy, sizeof open->entropy);
-    done.fn(done.ctx, wallet, &open->why);
+    mem_wipe(open, sizeof *open);
     mem_free(open);
-    if (all->stopping) {
-        if (wallet != NULL)
-            wallet->unloading = true;
-        check_stopped(all);
-    }
+}
+
+/* What is unconfirmed and concerns a wallet that has just come: the pool will not tell it again. A payment and
+ * its child stand in the pool in any order, so it goes round until nothing new is found. */
+static void look_at_pool(struct wallet *wallet)
+{
+    const struct mempool *pool = wallet->all->pool;
+    uint32_t rows = wallet->batch.count, known;
+    do {
+        const struct mempool_entry *entry;
+        uint32_t cursor = 0;
+        known = wallet->tx_count;
+        while ((entry = mempool_next(pool, &cursor)) != NULL)
+            history_note(wallet, entry->tx, WALLET_TX_MEMPOOL, NULL, 0);
+    } while (wallet->tx_count > known);
+    if (wallet->batch.count > rows)
+        wallet_write(wallet, NULL, NULL);
 }
 
 /* ---- listing ---- */
@@ -466,28 +516,37 @@ static void list_done(struct job *job)
 
 /* ---- settings.json: {"wallet": ["name", ...]} ---- */
 
-static void read_settings(struct wallets *all)
+/* A file that cannot be understood stops the start: the next write would lose what it says. */
+static bool read_settings(struct wallets *all, struct fail *why)
 {
     struct buf text;
     struct json_doc doc;
-    struct fail why;
+    if (all->settings_path[0] == 0 || !all->env->disk->exists(all->env->disk->ctx, all->settings_path))
+        return true;
     buf_init(&text, SETTINGS_SIZE_MAX_B);
-    if (all->settings_path[0] != 0 && all->env->disk->exists(all->env->disk->ctx, all->settings_path)) {
-        if (!file_read_all(all->env->disk, all->settings_path, &text, &why)) {
-            log_warning("%s", why.detail);
-        } else if (!json_parse(&doc, buf_span(&text), &why)) {
-            log_warning("%s is not readable, no wallet is loaded by it: %s", all->settings_path, why.detail);
-        } else {
-            const struct json *names = json_get(doc.root, "wallet");
-            for (uint32_t i = 0; names != NULL && i < names->count && i < WALLETS_MAX; i++) {
-                struct span name;
-                if (json_to_text(&name, json_at(names, i), "wallet", &why) && name.size_b <= WALLET_NAME_MAX)
-                    memcpy(all->autoload[all->autoload_count++], name.data, name.size_b);
-            }
-            json_doc_clear(&doc);
-        }
+    bool ok = file_read_all(all->env->disk, all->settings_path, &text, why) && json_parse(&doc, buf_span(&text), why);
+    if (ok) {
+        ok = read_names(all, json_get(doc.root, "wallet"), why);
+        json_doc_clear(&doc);
     }
     buf_clear(&text);
+    if (ok)
+        return true;
+    fail_prefix(why, "Settings file %s could not be read, mend or remove it: ", all->settings_path);
+    return false;
+}
+
+static bool read_names(struct wallets *all, const struct json *names, struct fail *why)
+{
+    if (names != NULL && (names->type != JSON_ARRAY || names->count > WALLETS_MAX))
+        return fail_request(why, -4, "\"wallet\" must be an array of at most %d names", WALLETS_MAX);
+    for (const struct json *v = names != NULL ? names->first : NULL; v != NULL; v = v->next) {
+        struct span name;
+        if (!json_to_text(&name, v, "wallet", why) || !check_name(name, why))
+            return false;
+        memcpy(all->autoload[all->autoload_count++], name.data, name.size_b);
+    }
+    return true;
 }
 
 static void set_autoload(struct wallets *all, const char *name, int load)
@@ -591,7 +650,7 @@ static void on_start_listed(void *ctx, const struct fail *why)
 {
     struct wallets *all = ctx;
     if (why->kind == FAIL_NONE && all->start_pending == 1 && all->count == 0) {
-        struct wallet_create fresh = {.birth_s = -1};
+        struct wallet_create fresh = {.birth_s = -1, .load_on_startup = 1};
         all->start_pending++;
         wallets_create(
             all, span_text(AUTOWALLET_NAME), &fresh, (struct wallet_done){on_start_opened, all});

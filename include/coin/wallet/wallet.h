@@ -60,6 +60,8 @@ struct wallet_done { /* wallet is NULL when why->kind is not FAIL_NONE */
 struct wallet_create {
     struct span words, passphrase;
     int64_t birth_s;
+    const char *backup;  /* the copy of a wallet's file to start from (restorewallet); NULL: none */
+    int load_on_startup; /* 1 yes, 0 no */
 };
 /* Errors: -4, -8, -36 (exists). The name is kept in settings.json for the next start. */
 void wallets_create(struct wallets *wallets, struct span name, const struct wallet_create *options,
