@@ -123,6 +123,15 @@ def from_wires():
         add('message', bytes([MESSAGES.index(command)]) + p2p.message(command, payload) * 2)
 
 
+def from_filters():
+    """Elements, and filters of a form that an encoder writes or never would (test_filter.c says why)."""
+    for elements in ((), (b'',), (b'\x51', b'\0\x14' + b'\x22' * 20), (b'\x51',) * 3, tuple(bytes([i]) * i for i in range(40))):
+        head = bytes(range(32)) + p2p.compact(len(elements)) + b''.join(string(e) for e in elements)
+        for form in ('', '00', '01123450', '019fd110', '019fd118', '01123451', '0112345000', '0112', '02123450', 'fd0100123450',
+                     '0200001000010000', '03ffffff', '01ffffffffffffffff7f', 'feffffffff', '0a' + '12345' * 10 + '00'):
+            add('filter', head + bytes.fromhex(form if len(form) % 2 == 0 else form[:-1]))
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         node = Node(folder)
@@ -134,6 +143,7 @@ def main():
     from_scripts()
     from_texts()
     from_wires()
+    from_filters()
     for name, found in seeds.items():
         with open(os.path.join(ROOT, 'test/fuzz/seeds', name + '.hex'), 'w') as f:
             f.write('\n'.join(sorted({data.hex() for data in found}, key=lambda line: (len(line), line))) + '\n')
