@@ -2,22 +2,27 @@
  * chainstate; a second is refused. Descriptors are parsed and expanded by a job before the walk, because
  * a range means thousands of key derivations.
  *
- * hash_serialized_3 is the double SHA-256 over, per coin in the order of outpoints: txid, index (4 bytes),
- * 2 * height + coinbase (4 bytes), the amount (8 bytes) and the script with its length. */
+ * hash_serialized_3 is the double SHA-256 over all coins in the order of outpoints; muhash is that of the set, which
+ * an index can follow block by block. coin_encode_for_hash says what of a coin they take. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "chain_calls.h"
 #include "coin/base/mem.h"
+#include "coin/crypto/muhash.h"
 #include "coin/crypto/sha256.h"
 #include "coin/descriptor/descriptor.h"
+#include "coin/script/script.h"
 
 #define SCAN_OBJECTS_MAX 10000
 #define SCAN_RANGE_DEFAULT 1000
 #define SCAN_RANGE_MAX 1000000
 #define SCAN_NEEDLES_MAX 4000000
 #define SCAN_HITS_MAX 1000000
+#define CODED_COIN_MAX_B (36 + 4 + 8 + 3 + SCRIPT_SIZE_MAX_B) /* a longer script can never be spent and is no coin */
+
+enum set_hash { SET_HASH_NONE, SET_HASH_SERIALIZED, SET_HASH_MUHASH };
 
 struct needle { /* a script that is looked for */
     struct span script;
@@ -45,8 +50,11 @@ struct coin_scan {
     bool too_many;
     uint64_t seen;
     /* gettxoutsetinfo */
-    bool counting, hashing;
-    struct sha256 hash;
+    bool counting;
+    enum set_hash kind;
+    struct sha256 serialized;
+    struct muhash muhash;
+    struct buf coded; /* one coin */
     struct txid last_txid;
     uint64_t txs, bogosize_b;
     int64_t total_sat;
@@ -58,6 +66,7 @@ static void scan_free(struct coin_scan *scan)
     mem_free(scan->needles);
     mem_free(scan->hits);
     arena_clear(&scan->arena);
+    buf_clear(&scan->coded);
     mem_free(scan);
 }
 
@@ -83,6 +92,7 @@ static struct coin_scan *scan_begin(struct rpc_call *call)
     struct coin_scan *scan = mem_new(sizeof *scan);
     scan->call = call;
     arena_init(&scan->arena, 0);
+    buf_init(&scan->coded, CODED_COIN_MAX_B);
     call->ctx->scan = scan;
     return scan;
 }
@@ -347,32 +357,47 @@ void rpc_scantxoutset(struct rpc_call *call)
 
 #define COIN_BOGOSIZE_B 50 /* what a coin is said to take on disk, without its script */
 
+static bool hash_coin(struct coin_scan *scan, const struct outpoint *outpoint, const struct coin *coin)
+{
+    if (scan->kind == SET_HASH_NONE)
+        return true;
+    scan->coded.size_b = 0;
+    coin_encode_for_hash(&scan->coded, outpoint, coin);
+    if (!buf_ok(&scan->coded, "a coin's bytes", &scan->why))
+        return false;
+    if (scan->kind == SET_HASH_MUHASH)
+        muhash_add(&scan->muhash, buf_span(&scan->coded));
+    else
+        sha256_add(&scan->serialized, scan->coded.data, scan->coded.size_b);
+    return true;
+}
+
 static bool each_counted(struct coins_scan *walker, const struct outpoint *outpoint, const struct coin *coin) /* worker */
 {
     struct coin_scan *scan = (struct coin_scan *)walker;
-    uint8_t fixed[48 + 3];
-    size_t script_b = coin->script.size_b, fixed_b = 48;
     if (scan->seen == 0 || !txid_equal(&scan->last_txid, &outpoint->txid)) {
         scan->txs++;
         scan->last_txid = outpoint->txid;
     }
     scan->seen++;
     scan->total_sat += coin->value_sat;
-    scan->bogosize_b += COIN_BOGOSIZE_B + script_b;
-    memcpy(fixed, outpoint->txid.b, 32);
-    put_u32le(fixed + 32, outpoint->index);
-    put_u32le(fixed + 36, (uint32_t)coin->height * 2 + coin->is_coinbase);
-    put_u64le(fixed + 40, (uint64_t)coin->value_sat);
-    /* Compact size; a script over 10,000 bytes can never be spent and is no coin. */
-    if (script_b < 253) {
-        fixed[fixed_b++] = (uint8_t)script_b;
-    } else {
-        fixed[fixed_b++] = 253;
-        fixed[fixed_b++] = (uint8_t)script_b;
-        fixed[fixed_b++] = (uint8_t)(script_b >> 8);
-    }
-    sha256_add(&scan->hash, fixed, fixed_b);
-    sha256_add(&scan->hash, coin->script.data, script_b);
+    scan->bogosize_b += COIN_BOGOSIZE_B + coin->script.size_b;
+    return hash_coin(scan, outpoint, coin);
+}
+
+/* Microseconds, for nothing was removed from the set: done on the loop. */
+static bool show_set_hash(struct json_writer *w, struct coin_scan *scan, struct fail *why)
+{
+    uint8_t hash[32];
+    char hex[ID_HEX_SIZE_B];
+    if (scan->kind == SET_HASH_NONE)
+        return true;
+    if (scan->kind == SET_HASH_SERIALIZED)
+        sha256d_end(&scan->serialized, hash);
+    else if (!muhash_end(&scan->muhash, hash, why))
+        return false;
+    hash_to_hex(hex, hash);
+    jw_key_text(w, scan->kind == SET_HASH_MUHASH ? "muhash" : "hash_serialized_3", hex);
     return true;
 }
 
@@ -381,8 +406,9 @@ static void on_counted(struct coins_scan *walker, const struct fail *why)
     struct coin_scan *scan = (struct coin_scan *)walker;
     struct json_writer *w = &scan->call->out;
     struct fail failed = *why;
-    uint8_t hash[32];
     char hex[ID_HEX_SIZE_B];
+    if (failed.kind == FAIL_NONE)
+        failed = scan->why;
     if (failed.kind == FAIL_NONE && scan->aborted)
         fail_request(&failed, RPC_MISC_ERROR, "Shutting down");
     if (failed.kind != FAIL_NONE) {
@@ -395,10 +421,9 @@ static void on_counted(struct coins_scan *walker, const struct fail *why)
     jw_key_text(w, "bestblock", hex);
     jw_key_u64(w, "txouts", scan->seen);
     jw_key_u64(w, "bogosize", scan->bogosize_b);
-    if (scan->hashing) {
-        sha256d_end(&scan->hash, hash);
-        hash_to_hex(hex, hash);
-        jw_key_text(w, "hash_serialized_3", hex);
+    if (!show_set_hash(w, scan, &failed)) {
+        scan_end(scan, &failed);
+        return;
     }
     jw_key_u64(w, "transactions", scan->txs);
     jw_key_u64(w, "disk_size", ledger_stats(scan->call->ctx->ledger).disk_b);
@@ -415,8 +440,12 @@ void rpc_gettxoutsetinfo(struct rpc_call *call)
         rpc_fail(call, &why);
         return;
     }
-    bool hashing = span_is(type, "hash_serialized_3");
-    if (!hashing && !span_is(type, "none")) {
+    static const char *const kinds[] = {
+        [SET_HASH_NONE] = "none", [SET_HASH_SERIALIZED] = "hash_serialized_3", [SET_HASH_MUHASH] = "muhash"};
+    uint32_t kind = 0;
+    while (kind < sizeof kinds / sizeof *kinds && !span_is(type, kinds[kind]))
+        kind++;
+    if (kind == sizeof kinds / sizeof *kinds) {
         rpc_error(call, RPC_INVALID_PARAMETER, "'%.*s' is not a valid hash_type", type.size_b > 64 ? 64 : (int)type.size_b,
             (const char *)type.data);
         return;
@@ -429,8 +458,9 @@ void rpc_gettxoutsetinfo(struct rpc_call *call)
     if (scan == NULL)
         return;
     scan->counting = true;
-    scan->hashing = hashing;
-    sha256_begin(&scan->hash);
+    scan->kind = (enum set_hash)kind;
+    sha256_begin(&scan->serialized);
+    muhash_init(&scan->muhash);
     scan->scan.each = each_counted;
     scan->scan.done = on_counted;
     walk(scan);

@@ -12,4 +12,8 @@ struct coin {
 };
 #define MEMPOOL_HEIGHT 0x7fffffff
 
+/* A coin as the hashes of a set of coins take it (hash_serialized_3, muhash): outpoint, 2 * height + coinbase
+ * (4 bytes), amount (8 bytes), the script with its length. */
+void coin_encode_for_hash(struct buf *out, const struct outpoint *outpoint, const struct coin *coin);
+
 #endif
