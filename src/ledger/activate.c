@@ -54,6 +54,7 @@ void ledger_pump(struct ledger *ledger)
                 drop_all(ledger);
             else
                 manual_advance(ledger);
+            import_advance(ledger);
             seek_goal(ledger);
             tests_advance(ledger);
             advance(ledger);
@@ -70,7 +71,7 @@ void ledger_pump(struct ledger *ledger)
 
 bool ledger_is_settled(const struct ledger *ledger)
 {
-    return ledger->intake_count == 0 && ledger->manual_first == NULL &&
+    return ledger->import == NULL && ledger->intake_count == 0 && ledger->manual_first == NULL &&
            activation_is_settled(ledger);
 }
 

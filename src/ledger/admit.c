@@ -17,6 +17,8 @@ struct store_job { /* appends one block to its file */
     struct fail why;
 };
 
+static bool offer_raw(struct ledger *ledger, struct buf *raw, bool requested,
+    const struct block_place *place, struct block_verdict verdict);
 static bool has_room(struct ledger *ledger, size_t size_b);
 static struct intake *intake_new(
     struct ledger *ledger, size_t size_b, struct block_verdict verdict);
@@ -31,6 +33,8 @@ static void admit_done(struct job *job);
 static void bounce_run(struct job *job);
 static void bounce_done(struct job *job);
 static void held_add(struct ledger *ledger, struct block_index *index, struct block *block);
+static void note_stored(struct ledger *ledger, struct block_index *index,
+    const struct block_place *place, uint32_t size_b);
 static void store_run(struct job *job);
 static void store_done(struct job *job);
 static void test_run(struct job *job);
@@ -39,10 +43,25 @@ static void test_done(struct job *job);
 bool ledger_offer_block(
     struct ledger *ledger, struct buf *raw, bool requested, struct block_verdict verdict)
 {
+    return !ledger->reindexing && offer_raw(ledger, raw, requested, NULL, verdict);
+}
+
+bool ledger_offer_stored(struct ledger *ledger, struct buf *raw, const struct block_place *place,
+    struct block_verdict verdict)
+{
+    return offer_raw(ledger, raw, true, place, verdict);
+}
+
+static bool offer_raw(struct ledger *ledger, struct buf *raw, bool requested,
+    const struct block_place *place, struct block_verdict verdict)
+{
     if (!has_room(ledger, raw->size_b))
         return false;
     struct intake *intake = intake_new(ledger, raw->size_b, verdict);
     intake->requested = requested;
+    intake->stored = place != NULL;
+    if (place != NULL)
+        intake->place = *place;
     buf_move(&intake->raw, raw);
     if (intake->raw.size_b < HEADER_SIZE_B) {
         fail_set(&intake->why, FAIL_PROTOCOL, "block-decode", "%zu bytes are no block",
@@ -58,7 +77,7 @@ bool ledger_offer_block(
 
 bool ledger_offer_built(struct ledger *ledger, struct block *block, struct block_verdict verdict)
 {
-    if (!has_room(ledger, block->size_b))
+    if (ledger->reindexing || !has_room(ledger, block->size_b))
         return false;
     struct intake *intake = intake_new(ledger, block->size_b, verdict);
     intake->requested = true;
@@ -175,7 +194,7 @@ static void admit_done(struct job *job)
     } else {
         intake->next = ledger->waiting;
         ledger->waiting = intake;
-        block_arrived(ledger, index, intake->block);
+        block_arrived(ledger, index, intake->block, intake->stored ? &intake->place : NULL);
         if (!ledger->initial_download && index->prev == pipeline_end(ledger))
             ledger_effect_add(ledger, LEDGER_BLOCK_SEEN, index, intake->block, NULL);
         block_unref(intake->block);
@@ -210,12 +229,20 @@ static void bounce_done(struct job *job)
 }
 
 /* ---- known blocks ---- */
-void block_arrived(struct ledger *ledger, struct block_index *index, struct block *block)
+void block_arrived(struct ledger *ledger, struct block_index *index, struct block *block,
+    const struct block_place *place)
 {
     index->status |= BLOCK_HAVE_DATA;
     index->tx_count = block->tx_count;
     index_mark_dirty(ledger, index);
     held_add(ledger, index, block);
+    if (place != NULL) {
+        index->held->stored = true;
+        note_stored(ledger, index, place, (uint32_t)block->size_b);
+        index->writer_file = place->file; /* no append of ours is under way for it */
+        index_link(ledger, index);
+        return;
+    }
     struct store_job *store = mem_new(sizeof *store);
     store->job = (struct job){
         .run = store_run, .done = store_done, .lane = JOB_WRITE, .serial = &ledger->writer};
@@ -225,6 +252,15 @@ void block_arrived(struct ledger *ledger, struct block_index *index, struct bloc
     ledger->unstored_b += block->size_b;
     ledger_submit(ledger, &store->job);
     index_link(ledger, index);
+}
+
+static void note_stored(struct ledger *ledger, struct block_index *index,
+    const struct block_place *place, uint32_t size_b)
+{
+    index->file = place->file;
+    index->data_pos_b = place->pos_b;
+    index->data_size_b = size_b;
+    index_mark_dirty(ledger, index);
 }
 
 static void store_run(struct job *job)
@@ -250,12 +286,10 @@ static void store_done(struct job *job)
     if (store->why.kind != FAIL_NONE) {
         ledger_die(ledger, &store->why);
     } else {
-        index->file = store->file;
-        index->data_pos_b = store->pos_b;
-        index->data_size_b = store->block->size_b;
+        struct block_place place = {store->file, store->pos_b};
+        note_stored(ledger, index, &place, (uint32_t)store->block->size_b);
         ledger->disk_b = store->disk_b;
         ledger->unsynced = true;
-        index_mark_dirty(ledger, index);
         if (index->held != NULL) {
             index->held->stored = true; /* memory may forget it now */
             if (ledger_is_active(ledger, index) || index_is_failed(index))

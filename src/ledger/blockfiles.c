@@ -21,8 +21,7 @@ static bool load_key(
 static bool find_files(struct blockfiles *files, struct fail *why);
 static bool count_file(void *arg, const char *name);
 static bool room_for(struct blockfiles *files, uint32_t count, struct fail *why);
-static void apply_key(
-    const struct blockfiles *files, uint64_t offset_b, uint8_t *bytes, size_t size_b);
+static void apply_key(const uint8_t key[8], uint64_t offset_b, uint8_t *bytes, size_t size_b);
 static bool append_record(struct blockfiles *files, bool undo, uint32_t number, struct span body,
     struct span tail, uint32_t *pos_b, struct fail *why);
 static bool open_for_append(
@@ -32,8 +31,7 @@ static bool read_record(const struct blockfiles *files, bool undo, uint32_t numb
     size_t size_b, size_t tail_b, struct buf *out, struct fail *why);
 static bool cut_file(
     struct blockfiles *files, bool undo, uint32_t number, uint64_t end_b, struct fail *why);
-static bool find_magic(const struct blockfiles *files, struct file *file, uint64_t from_b,
-    uint64_t size_b, uint64_t *at_b, struct fail *why);
+static bool find_magic(struct record_walk *walk, struct fail *why);
 static bool may_write(const struct blockfiles *files, struct fail *why);
 static bool sync_all(struct blockfiles *files, struct fail *why);
 
@@ -66,74 +64,130 @@ void blockfiles_close(struct blockfiles *files)
     buf_clear(&files->scratch);
 }
 
+bool blockfiles_path(
+    const struct blockfiles *files, uint32_t number, char *path, struct fail *why)
+{
+    return file_path(files, false, number, path, why);
+}
+
+bool record_walk_open(struct record_walk *walk, const struct blockfiles *files, const char *path,
+    bool plain, uint64_t from_b, uint64_t to_b, struct fail *why)
+{
+    memset(walk, 0, sizeof *walk);
+    memcpy(walk->magic, files->magic, sizeof walk->magic);
+    if (!plain)
+        memcpy(walk->key, files->key, sizeof walk->key);
+    walk->file = files->disk->open(files->disk->ctx, path, FILE_READ, why);
+    if (walk->file == NULL)
+        return false;
+    uint64_t size_b = 0;
+    if (!file_size(walk->file, &size_b, why)) {
+        record_walk_close(walk);
+        return false;
+    }
+    walk->at_b = from_b;
+    walk->end_b = size_b;
+    walk->to_b = to_b < size_b ? to_b : size_b;
+    return true;
+}
+
+bool record_walk_next(
+    struct record_walk *walk, struct buf *block, uint64_t *pos_b, bool *found, struct fail *why)
+{
+    *found = false;
+    while (walk->at_b < walk->to_b && walk->at_b + RECORD_HEAD_B <= walk->end_b) {
+        uint8_t head[RECORD_HEAD_B];
+        if (!file_read_at(walk->file, walk->at_b, head, sizeof head, why))
+            return false;
+        apply_key(walk->key, walk->at_b, head, sizeof head);
+        uint32_t body_b = get_u32le(head + 4);
+        *pos_b = walk->at_b + RECORD_HEAD_B;
+        if (memcmp(head, walk->magic, sizeof walk->magic) != 0 || body_b > BLOCK_SIZE_MAX_B ||
+            body_b < HEADER_SIZE_B || *pos_b + body_b > walk->end_b) {
+            walk->at_b++;
+            if (!find_magic(walk, why))
+                return false;
+            continue;
+        }
+        buf_clear(block);
+        uint8_t *room = buf_reserve(block, body_b);
+        if (room == NULL)
+            return fail_oom(why, "block");
+        if (!file_read_at(walk->file, *pos_b, room, body_b, why))
+            return false;
+        apply_key(walk->key, *pos_b, room, body_b);
+        block->size_b = body_b;
+        walk->at_b = *pos_b + body_b;
+        *found = true;
+        return true;
+    }
+    if (walk->at_b < walk->to_b)
+        walk->at_b = walk->to_b;
+    return true;
+}
+
+/* To the next magic, or to the end. */
+static bool find_magic(struct record_walk *walk, struct fail *why)
+{
+    uint8_t window[16384];
+    const size_t overlap_b = sizeof walk->magic - 1;
+    while (walk->at_b < walk->to_b && walk->at_b + sizeof walk->magic <= walk->end_b) {
+        uint64_t left_b = walk->end_b - walk->at_b;
+        size_t part_b = left_b < sizeof window ? (size_t)left_b : sizeof window;
+        if (!file_read_at(walk->file, walk->at_b, window, part_b, why))
+            return false;
+        apply_key(walk->key, walk->at_b, window, part_b);
+        const uint8_t *found = memmem(window, part_b, walk->magic, sizeof walk->magic);
+        if (found != NULL) {
+            walk->at_b += (uint64_t)(found - window);
+            return true;
+        }
+        walk->at_b += part_b - overlap_b;
+    }
+    if (walk->at_b < walk->to_b)
+        walk->at_b = walk->to_b;
+    return true;
+}
+
+void record_walk_refuse(struct record_walk *walk, uint64_t pos_b)
+{
+    walk->at_b = pos_b - RECORD_HEAD_B + 1;
+}
+
+void record_walk_close(struct record_walk *walk)
+{
+    file_close(walk->file);
+    walk->file = NULL;
+}
+
 bool blockfiles_scan(struct blockfiles *files, uint32_t number, uint64_t from_b,
     bool (*each)(void *ctx, uint32_t file, uint32_t pos_b, struct buf *block), void *ctx,
     uint64_t *end_b, struct fail *why)
 {
-    *end_b = from_b;
     char path[PATH_SIZE_B];
-    uint64_t size_b = files->data_end_b[number];
-    if (from_b + RECORD_HEAD_B > size_b)
+    struct record_walk walk;
+    *end_b = from_b;
+    if (from_b + RECORD_HEAD_B > files->data_end_b[number])
         return true;
-    if (!file_path(files, false, number, path, why))
-        return false;
-    struct file *file = files->disk->open(files->disk->ctx, path, FILE_READ, why);
-    if (file == NULL)
+    if (!file_path(files, false, number, path, why) ||
+        !record_walk_open(&walk, files, path, false, from_b, UINT32_MAX, why))
         return false;
     struct buf block;
     buf_init(&block, BLOCK_SIZE_MAX_B);
-    bool ok = true;
-    uint64_t at_b = from_b;
-    while (ok && at_b + RECORD_HEAD_B <= size_b) {
-        uint8_t head[RECORD_HEAD_B];
-        ok = file_read_at(file, at_b, head, sizeof head, why);
-        if (!ok)
+    uint64_t pos_b;
+    bool found = true, ok = true;
+    while (ok && found) {
+        ok = record_walk_next(&walk, &block, &pos_b, &found, why);
+        if (!ok || !found)
             break;
-        apply_key(files, at_b, head, sizeof head);
-        uint32_t body_b = get_u32le(head + 4);
-        uint64_t pos_b = at_b + RECORD_HEAD_B;
-        if (memcmp(head, files->magic, sizeof files->magic) != 0 || body_b > BLOCK_SIZE_MAX_B ||
-            body_b < HEADER_SIZE_B || pos_b + body_b > size_b) {
-            ok = find_magic(files, file, at_b + 1, size_b, &at_b, why);
-            continue;
-        }
-        buf_clear(&block);
-        uint8_t *room = buf_reserve(&block, body_b);
-        ok = room != NULL ? file_read_at(file, pos_b, room, body_b, why) : fail_oom(why, "block");
-        if (!ok)
-            break;
-        apply_key(files, pos_b, room, body_b);
-        block.size_b = body_b;
         if (each(ctx, number, (uint32_t)pos_b, &block))
-            *end_b = at_b = pos_b + body_b;
+            *end_b = walk.at_b;
         else
-            ok = find_magic(files, file, at_b + 1, size_b, &at_b, why);
+            record_walk_refuse(&walk, pos_b);
     }
     buf_clear(&block);
-    file_close(file);
+    record_walk_close(&walk);
     return ok;
-}
-
-/* *at_b: where the magic comes next, or the end of the file. */
-static bool find_magic(const struct blockfiles *files, struct file *file, uint64_t from_b,
-    uint64_t size_b, uint64_t *at_b, struct fail *why)
-{
-    uint8_t window[16384];
-    const size_t overlap_b = sizeof files->magic - 1;
-    *at_b = size_b;
-    while (from_b + sizeof files->magic <= size_b) {
-        size_t part_b = size_b - from_b < sizeof window ? (size_t)(size_b - from_b) : sizeof window;
-        if (!file_read_at(file, from_b, window, part_b, why))
-            return false;
-        apply_key(files, from_b, window, part_b);
-        const uint8_t *found = memmem(window, part_b, files->magic, sizeof files->magic);
-        if (found != NULL) {
-            *at_b = from_b + (uint64_t)(found - window);
-            return true;
-        }
-        from_b += part_b - overlap_b;
-    }
-    return true;
 }
 
 bool blockfiles_cut(struct blockfiles *files, uint32_t number, uint64_t data_end_b,
@@ -349,20 +403,19 @@ static bool cut_file(
 }
 
 /* ---- appending ---- */
-static void apply_key(
-    const struct blockfiles *files, uint64_t offset_b, uint8_t *bytes, size_t size_b)
+static void apply_key(const uint8_t key[8], uint64_t offset_b, uint8_t *bytes, size_t size_b)
 {
     uint8_t turned[8];
-    uint64_t key, word;
+    uint64_t pattern, word;
     for (unsigned i = 0; i < 8; i++)
-        turned[i] = files->key[(offset_b + i) & 7];
-    memcpy(&key, turned, sizeof key);
-    if (key == 0)
+        turned[i] = key[(offset_b + i) & 7];
+    memcpy(&pattern, turned, sizeof pattern);
+    if (pattern == 0)
         return;
     size_t i = 0;
     for (; i + 8 <= size_b; i += 8) {
         memcpy(&word, bytes + i, sizeof word);
-        word ^= key;
+        word ^= pattern;
         memcpy(bytes + i, &word, sizeof word);
     }
     for (; i < size_b; i++)
@@ -386,7 +439,7 @@ static bool append_record(struct blockfiles *files, bool undo, uint32_t number, 
     if (!buf_ok(record, "block file record", why) ||
         !open_for_append(files, undo, number, &file, why))
         return false;
-    apply_key(files, *end_b, record->data, record->size_b);
+    apply_key(files->key, *end_b, record->data, record->size_b);
     if (*end_b + record->size_b > UINT32_MAX)
         return fail_set(
             why, FAIL_LOCAL, "block-file", "%s/rev%05u.dat is full", files->dir, (unsigned)number);
@@ -448,7 +501,7 @@ static bool read_record(const struct blockfiles *files, bool undo, uint32_t numb
     file_close(file);
     if (!ok)
         return false;
-    apply_key(files, pos_b - RECORD_HEAD_B, room, RECORD_HEAD_B + size_b + tail_b);
+    apply_key(files->key, pos_b - RECORD_HEAD_B, room, RECORD_HEAD_B + size_b + tail_b);
     memcpy(head, room, sizeof head);
     if (memcmp(head, files->magic, sizeof files->magic) != 0 || get_u32le(head + 4) != size_b)
         return fail_set(

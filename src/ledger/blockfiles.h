@@ -43,9 +43,27 @@ struct blockfiles {
 bool blockfiles_open(struct blockfiles *files, const struct disk *disk, const char *dir,
     const uint8_t magic[4], const uint8_t new_key[8], bool fast, struct fail *why) MUST_USE;
 void blockfiles_close(struct blockfiles *files);
-/* Whole records of file from offset on. What is torn, or what `each` refuses, is passed over up to the next
- * record that is good: power loss may take a write and leave the one after it. *end_b: where the last good
- * one ends. block: bytes, valid during the call. */
+/* A walk over the whole records of a file in this layout. What is no record is passed over up to the next
+ * magic: power loss may take a write and leave the one after it. Thread: any, beside the writer. */
+struct record_walk {
+    struct file *file;
+    uint8_t magic[4], key[8];
+    uint64_t at_b, to_b, end_b; /* to_b: no record that begins there or behind; end_b: of the file */
+};
+/* plain: not XORed, as files from elsewhere are. */
+bool record_walk_open(struct record_walk *walk, const struct blockfiles *files, const char *path,
+    bool plain, uint64_t from_b, uint64_t to_b, struct fail *why) MUST_USE;
+/* *found false: no further one. block: its bytes; *pos_b: where they begin. */
+bool record_walk_next(struct record_walk *walk, struct buf *block, uint64_t *pos_b, bool *found,
+    struct fail *why) MUST_USE;
+/* What lies there was none after all: the walk goes on inside it. */
+void record_walk_refuse(struct record_walk *walk, uint64_t pos_b);
+void record_walk_close(struct record_walk *walk);
+bool blockfiles_path(
+    const struct blockfiles *files, uint32_t file, char *path, struct fail *why) MUST_USE;
+
+/* Whole records of file from offset on that `each` does not refuse. *end_b: where the last of them ends.
+ * block: bytes, valid during the call. */
 bool blockfiles_scan(struct blockfiles *files, uint32_t file, uint64_t from_b,
     bool (*each)(void *ctx, uint32_t file, uint32_t pos_b, struct buf *block), void *ctx,
     uint64_t *end_b, struct fail *why) MUST_USE;

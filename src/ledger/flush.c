@@ -202,6 +202,11 @@ static void barrier_done(struct job *job)
         index_row_put(&write->index_rows, ledger->dirty[i]);
     }
     ledger->dirty_count = 0;
+    if (ledger->reindexing)
+        reindex_row_put(&write->index_rows, import_place_done(ledger->import));
+    else if (ledger->reindex_marked)
+        reindex_row_delete(&write->index_rows);
+    ledger->reindex_marked = ledger->reindexing;
     ledger->unsynced = false;
     ledger->flush_stage = FLUSH_WRITING;
     ledger_submit(ledger, &write->job);

@@ -19,7 +19,7 @@
 
 static bool set_options(
     struct ledger *ledger, const struct ledger_options *options, struct fail *why);
-static bool open_stores(struct ledger *ledger, struct fail *why);
+static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fail *why);
 static bool remove_folder(struct ledger *ledger, const char *path, struct fail *why);
 static void finish_stop(struct ledger *ledger);
 static bool take_effect(struct ledger *ledger, struct ledger_effect *out);
@@ -42,8 +42,10 @@ struct ledger *ledger_open(const struct env *env, const struct chain *chain,
     ledger->initial_download = true;
     ledger->next_sequence = SEQUENCE_FIRST + 1;
     ledger->precious_sequence = SEQUENCE_FIRST - 1;
-    if (!set_options(ledger, options, why) || !open_stores(ledger, why) ||
-        !ledger_load(ledger, why)) {
+    uint64_t reindex_from = 0;
+    if (!set_options(ledger, options, why) || !open_stores(ledger, &reindex_from, why) ||
+        !ledger_load(ledger, why) ||
+        !import_open(ledger, options->load_files, reindex_from, why)) {
         ledger_free(ledger);
         return NULL;
     }
@@ -77,7 +79,9 @@ static bool set_options(
     return true;
 }
 
-static bool open_stores(struct ledger *ledger, struct fail *why)
+/* After -reindex, and when the index is gone but the files are not, the chainstate goes too: it belongs to
+ * a tip that nothing else knows. It goes first, so that a crash in between leaves nothing to misread. */
+static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fail *why)
 {
     const struct disk *disk = ledger->env->disk;
     char index_path[PATH_SIZE_B], coins_path[PATH_SIZE_B];
@@ -87,10 +91,10 @@ static bool open_stores(struct ledger *ledger, struct fail *why)
     if (!disk->make_dir(disk->ctx, ledger->dir, why) ||
         !disk->make_dir(disk->ctx, ledger->blocks_dir, why))
         return false;
-    if (ledger->options.reindex && !remove_folder(ledger, index_path, why))
-        return false;
     if ((ledger->options.reindex || ledger->options.reindex_chainstate) &&
         !remove_folder(ledger, coins_path, why))
+        return false;
+    if (ledger->options.reindex && !remove_folder(ledger, index_path, why))
         return false;
     uint8_t key[8] = {0};
     if (ledger->options.xor_blocks)
@@ -103,6 +107,10 @@ static bool open_stores(struct ledger *ledger, struct fail *why)
     ledger->index_kv = ledger->env->kv_open(ledger->env->ctx, index_path, &index_options, why);
     if (ledger->index_kv == NULL)
         return false;
+    if (!markers_check(ledger, reindex_from, why) ||
+        (ledger->reindexing && !ledger->reindex_marked && !remove_folder(ledger, coins_path, why)))
+        return false;
+    ledger->reindex_marked = ledger->reindexing;
     size_t cache_b = ledger->options.dbcache_b / 8;
     cache_b = cache_b < COINS_CACHE_MIN_B   ? COINS_CACHE_MIN_B
               : cache_b > COINS_CACHE_MAX_B ? COINS_CACHE_MAX_B
@@ -185,6 +193,7 @@ void ledger_free(struct ledger *ledger)
     struct ledger_effect effect;
     while (take_effect(ledger, &effect))
         block_unref(effect.block);
+    import_free(ledger->import);
     blockfiles_close(&ledger->files);
     kv_close(ledger->coins_kv);
     kv_close(ledger->index_kv);
@@ -205,6 +214,7 @@ void ledger_on_tick(struct ledger *ledger)
     headers_retry_future(ledger);
     ledger_update_initial_download(ledger);
     flush_tick(ledger);
+    import_tick(ledger);
     ledger_pump(ledger);
 }
 

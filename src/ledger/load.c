@@ -2,6 +2,7 @@
  *
  * blocks/index/, LevelDB:
  *   'M' "schema" -> u32 version of this layout        'M' "rules" -> 32 bytes, the chain's rules hash
+ *   'M' "reindex" -> u64, while the files are read again (import.c): file << 32 | byte to go on from
  *   'b' u32be height, id 32 -> header 80 | u32 status, tx_count, file, data_pos, data_size, undo_pos, undo_size
  * chainstate/, LevelDB: 'C' ... -> coins (codec.h)     'B' -> id of the tip that they belong to
  *
@@ -16,6 +17,7 @@
 
 #define ROW_SIZE_B (HEADER_SIZE_B + 7u * 4u)
 #define ROW_KEY_SIZE_B 37u
+#define REINDEX_KEY "Mreindex"
 #define META_BATCH_MAX_B (1u << 20)
 #define STRAYS_MAX 1000000u /* records whose parents were not seen yet */
 
@@ -37,14 +39,15 @@ struct loader {
     struct fail why;
 };
 
-static bool check_markers(struct ledger *ledger, struct fail *why);
-static bool write_markers(struct ledger *ledger, struct fail *why);
+static bool markers_write(struct ledger *ledger, struct fail *why);
 static bool load_rows(struct loader *loader, struct fail *why);
 static bool load_row(struct loader *loader, struct span key, struct span value, struct fail *why);
 static bool note_end(struct loader *loader, const struct block_index *index);
 static bool make_genesis(struct ledger *ledger, struct fail *why);
 static bool store_genesis(struct ledger *ledger, struct fail *why);
 static bool recover_files(struct loader *loader, struct fail *why);
+static bool recover_tail(
+    struct loader *loader, uint32_t file, uint64_t from_b, uint64_t *end_b, struct fail *why);
 static bool take_record(void *ctx, uint32_t file, uint32_t pos_b, struct buf *raw);
 static bool take_block(struct loader *loader, uint32_t file, uint32_t pos_b, struct buf *raw,
     bool *unknown_parent, struct block_id *id);
@@ -60,7 +63,7 @@ bool ledger_load(struct ledger *ledger, struct fail *why)
     env_random(ledger->env, seed, sizeof seed);
     table_init(
         &loader.strays_by_parent, sizeof(struct block_id), sizeof(uint32_t), STRAYS_MAX, seed);
-    bool ok = check_markers(ledger, why) && load_rows(&loader, why) && make_genesis(ledger, why) &&
+    bool ok = load_rows(&loader, why) && make_genesis(ledger, why) &&
               recover_files(&loader, why) && load_tip(ledger, why);
     table_clear(&loader.strays_by_parent);
     mem_free(loader.strays);
@@ -189,37 +192,47 @@ static bool note_end(struct loader *loader, const struct block_index *index)
 }
 
 /* ---- markers ---- */
-static bool check_markers(struct ledger *ledger, struct fail *why)
+bool markers_check(struct ledger *ledger, uint64_t *reindex_from, struct fail *why)
 {
-    struct buf schema, rules;
-    bool has_schema = false, has_rules = false;
+    struct buf schema, rules, reindex;
+    bool has_schema = false, has_rules = false, has_reindex = false;
     buf_init(&schema, 64);
     buf_init(&rules, 64);
+    buf_init(&reindex, 64);
     bool ok = kv_get(ledger->index_kv, span_text("Mschema"), &schema, &has_schema, why) &&
-              kv_get(ledger->index_kv, span_text("Mrules"), &rules, &has_rules, why);
+              kv_get(ledger->index_kv, span_text("Mrules"), &rules, &has_rules, why) &&
+              kv_get(ledger->index_kv, span_text(REINDEX_KEY), &reindex, &has_reindex, why);
     uint32_t version = ok && has_schema && schema.size_b == 4 ? get_u32le(schema.data) : 0;
     bool fresh = !has_schema && !has_rules;
+    bool whole = version != 0 && rules.size_b == sizeof ledger->chain->rules_hash &&
+                 (!has_reindex || reindex.size_b == 8);
     if (ok && !fresh && version > SCHEMA_VERSION)
         ok = fail_request(why, -1,
             "%s was written by a newer coind (layout %u, this one knows %u): use that, or start "
-            "with "
-            "-reindex",
+            "with -reindex",
             ledger->dir, (unsigned)version, (unsigned)SCHEMA_VERSION);
-    else if (ok && !fresh && (version == 0 || rules.size_b != sizeof ledger->chain->rules_hash))
+    else if (ok && !fresh && !whole)
         ok = fail_set(why, FAIL_LOCAL, "damaged", "%s/index lacks its markers; start with -reindex",
             ledger->blocks_dir);
     else if (ok && !fresh && memcmp(rules.data, ledger->chain->rules_hash, rules.size_b) != 0)
         ok = fail_request(why, -1,
             "%s holds a chain of other rules than \"%s\": use another -datadir, or the chain file "
-            "that "
-            "it was made with",
+            "that it was made with",
             ledger->dir, ledger->chain->name);
+    if (ok && has_reindex) {
+        ledger->reindexing = ledger->reindex_marked = true;
+        *reindex_from = get_u64le(reindex.data);
+    }
     buf_clear(&schema);
     buf_clear(&rules);
-    return ok && (!fresh || write_markers(ledger, why));
+    buf_clear(&reindex);
+    if (!ok || !fresh)
+        return ok;
+    ledger->reindexing = blockfiles_size_b(&ledger->files) > 0;
+    return markers_write(ledger, why);
 }
 
-static bool write_markers(struct ledger *ledger, struct fail *why)
+static bool markers_write(struct ledger *ledger, struct fail *why)
 {
     struct kv_batch batch;
     uint8_t version[4];
@@ -228,9 +241,23 @@ static bool write_markers(struct ledger *ledger, struct fail *why)
     kv_batch_put(&batch, span_text("Mschema"), span_of(version, sizeof version));
     kv_batch_put(&batch, span_text("Mrules"),
         span_of(ledger->chain->rules_hash, sizeof ledger->chain->rules_hash));
+    if (ledger->reindexing)
+        reindex_row_put(&batch, 0);
     bool ok = kv_write(ledger->index_kv, &batch, true, why);
     kv_batch_clear(&batch);
     return ok;
+}
+
+void reindex_row_put(struct kv_batch *batch, uint64_t place)
+{
+    uint8_t value[8];
+    put_u64le(value, place);
+    kv_batch_put(batch, span_text(REINDEX_KEY), span_of(value, sizeof value));
+}
+
+void reindex_row_delete(struct kv_batch *batch)
+{
+    kv_batch_delete(batch, span_text(REINDEX_KEY));
 }
 
 /* ---- genesis ---- */
@@ -256,21 +283,31 @@ static bool make_genesis(struct ledger *ledger, struct fail *why)
     return true;
 }
 
-/* A new folder, or one whose first write was lost. */
+/* A new folder, or one whose first write was lost, or whose files are read again. */
 static bool store_genesis(struct ledger *ledger, struct fail *why)
 {
     struct block_index *genesis = ledger->genesis;
     const struct buf *raw = &ledger->chain->genesis->raw;
     if ((genesis->status & BLOCK_HAVE_DATA) != 0)
         return true;
-    if (ledger->files.data_end_b[0] > 0)
-        return fail_set(why, FAIL_LOCAL, "damaged",
-            "%s does not begin with this chain's first block; move the folder away and start again",
-            ledger->blocks_dir);
-    if (!blockfiles_append(
-            &ledger->files, buf_span(raw), &genesis->file, &genesis->data_pos_b, why) ||
-        !blockfiles_sync(&ledger->files, why))
+    if (ledger->files.data_end_b[0] > 0) {
+        struct buf first;
+        buf_init(&first, BLOCK_SIZE_MAX_B + RECORD_HEAD_B);
+        bool same = ledger->reindexing &&
+                    blockfiles_read(&ledger->files, 0, RECORD_HEAD_B, (uint32_t)raw->size_b, &first, why) &&
+                    span_equal(buf_span(&first), buf_span(raw));
+        buf_clear(&first);
+        if (!same)
+            return fail_set(why, FAIL_LOCAL, "damaged",
+                "%s does not begin with this chain's first block; move the folder away and start again",
+                ledger->blocks_dir);
+        genesis->file = 0;
+        genesis->data_pos_b = RECORD_HEAD_B;
+    } else if (!blockfiles_append(
+                   &ledger->files, buf_span(raw), &genesis->file, &genesis->data_pos_b, why) ||
+               !blockfiles_sync(&ledger->files, why)) {
         return false;
+    }
     genesis->data_size_b = (uint32_t)raw->size_b;
     genesis->status |= BLOCK_HAVE_DATA;
     genesis->writer_file = genesis->file;
@@ -287,36 +324,43 @@ static bool recover_files(struct loader *loader, struct fail *why)
         return fail_set(why, FAIL_LOCAL, "damaged",
             "%s/blk%05u.dat is missing; restore it, or start with -reindex", files->dir,
             (unsigned)first);
-    for (uint32_t i = first; i < files->count; i++) {
-        uint64_t from_b = i < loader->end_count ? loader->ends[i].data_b : 0, end_b = 0;
-        if (ledger->options.reindex)
-            log_info("Reading %s/blk%05u.dat (%u of %u)", files->dir, (unsigned)i, (unsigned)i + 1,
-                (unsigned)files->count);
-        if (!blockfiles_scan(files, i, from_b, take_record, loader, &end_b, why))
+    for (uint32_t i = 0; i < files->count; i++) {
+        struct file_end known = {0, 0};
+        if (i < loader->end_count)
+            known = loader->ends[i];
+        uint64_t end_b = files->data_end_b[i];
+        bool is_last = i + 1 == files->count;
+        bool unsure = is_last || (i >= first && !ledger->reindexing);
+        if (i >= first && !ledger->reindexing && !recover_tail(loader, i, known.data_b, &end_b, why))
             return false;
-        if (loader->why.kind != FAIL_NONE) {
-            *why = loader->why;
-            return false;
-        }
-        if (i + 1 < files->count) /* only the last one grows, so only its tail can stand in the way */
+        if (!is_last) /* only the last one grows, so only its tail can stand in the way */
             end_b = files->data_end_b[i];
-        if (files->data_end_b[i] > end_b)
-            log_warning("%s/blk%05u.dat: %llu bytes after the last whole block are cut off",
-                files->dir, (unsigned)i, (unsigned long long)(files->data_end_b[i] - end_b));
-        uint64_t undo_b = i < loader->end_count ? loader->ends[i].undo_b : 0;
-        if (!blockfiles_cut(files, i, end_b, undo_b, why))
+        if ((unsure || files->undo_end_b[i] > known.undo_b) &&
+            !blockfiles_cut(files, i, end_b, known.undo_b, why))
             return false;
     }
-    for (uint32_t i = 0; i < first;
-         i++) /* earlier files may lack blocks (deleted), but no tail may be torn */
-        if (files->undo_end_b[i] > loader->ends[i].undo_b &&
-            !blockfiles_cut(files, i, files->data_end_b[i], loader->ends[i].undo_b, why))
-            return false;
     if (!store_genesis(ledger, why))
         return false;
     if (loader->taken > 0)
         log_info("%u blocks found in the block files that the index did not know",
             (unsigned)loader->taken);
+    return true;
+}
+
+/* Records behind the last known one. A long way of them is reindexing's (import.c). */
+static bool recover_tail(
+    struct loader *loader, uint32_t file, uint64_t from_b, uint64_t *end_b, struct fail *why)
+{
+    struct blockfiles *files = &loader->ledger->files;
+    if (!blockfiles_scan(files, file, from_b, take_record, loader, end_b, why))
+        return false;
+    if (loader->why.kind != FAIL_NONE) {
+        *why = loader->why;
+        return false;
+    }
+    if (files->data_end_b[file] > *end_b && file + 1 == files->count)
+        log_warning("%s/blk%05u.dat: %llu bytes after the last whole block are cut off", files->dir,
+            (unsigned)file, (unsigned long long)(files->data_end_b[file] - *end_b));
     return true;
 }
 

@@ -56,6 +56,10 @@ struct held_block { /* a block with data that is kept in memory */
     bool stored; /* it is in its file as well */
 };
 
+struct block_place { /* in our files */
+    uint32_t file, pos_b;
+};
+
 struct intake { /* one offered block, from the offer to its verdict */
     struct job job;
     struct ledger *ledger;
@@ -66,6 +70,8 @@ struct intake { /* one offered block, from the offer to its verdict */
     struct block_context context;
     size_t size_b;
     bool requested, bounced, connected;
+    bool stored; /* it comes from our own files, where it lies in */
+    struct block_place place;
     enum block_outcome outcome;
     struct fail why; /* kind FAIL_NONE: good so far */
     struct block_verdict verdict;
@@ -258,6 +264,8 @@ struct ledger {
     struct ledger_stats stats;
     bool initial_download, started, stopping, stopped, fatal, pumping, pump_again;
     struct fail fatal_why;
+    struct import *import; /* import.c; NULL: no file is being read */
+    bool reindexing, reindex_marked; /* the latter: the index store says so */
     uint64_t disk_b; /* of the block files, as the writer last said */
     void (*stop_fn)(void *ctx);
     void *stop_ctx;
@@ -279,9 +287,13 @@ void ledger_update_initial_download(struct ledger *ledger);
 void deployments_init(struct ledger *ledger, const uint64_t seed[2]);
 
 /* load.c */
+/* What the index store says of itself; a new one is marked, and says whether our files are read again. */
+bool markers_check(struct ledger *ledger, uint64_t *reindex_from, struct fail *why) MUST_USE;
 bool ledger_load(struct ledger *ledger, struct fail *why) MUST_USE;
 /* The stored row of an entry. */
 void index_row_put(struct kv_batch *batch, const struct block_index *index);
+void reindex_row_put(struct kv_batch *batch, uint64_t place);
+void reindex_row_delete(struct kv_batch *batch);
 void tip_row_put(struct kv_batch *batch, const struct block_id *tip);
 
 /* headers.c */
@@ -292,8 +304,12 @@ void headers_rebuild_best(struct ledger *ledger);
 void headers_retry_future(struct ledger *ledger);
 
 /* admit.c */
-/* The block's data is good: kept in memory, stored, linked. */
-void block_arrived(struct ledger *ledger, struct block_index *index, struct block *block);
+/* As ledger_offer_block, from a file; place: of our own, where it lies already. */
+bool ledger_offer_stored(struct ledger *ledger, struct buf *raw, const struct block_place *place,
+    struct block_verdict verdict) MUST_USE;
+/* The block's data is good: kept in memory, stored (place NULL), linked. */
+void block_arrived(struct ledger *ledger, struct block_index *index, struct block *block,
+    const struct block_place *place);
 void intake_finish(struct ledger *ledger, struct intake *intake, enum block_outcome outcome,
     const struct fail *why);
 void intakes_settle(struct ledger *ledger); /* verdicts that can be given now */
@@ -345,6 +361,16 @@ bool flush_needs_quiet(
     const struct ledger *ledger); /* no block may be applied until it has begun */
 void flush_tick(struct ledger *ledger);
 void scans_abort(struct ledger *ledger);
+
+/* import.c */
+struct import;
+/* What is to be read: our files from a place on when reindexing, and load_files (ends with NULL). */
+bool import_open(struct ledger *ledger, const char *const *load_files, uint64_t from_place,
+    struct fail *why) MUST_USE;
+void import_free(struct import *import); /* NULL is accepted */
+void import_advance(struct ledger *ledger);
+void import_tick(struct ledger *ledger);
+uint64_t import_place_done(const struct import *import);
 
 /* manual.c */
 void manual_advance(struct ledger *ledger);

@@ -66,6 +66,8 @@ static bool read_ledger(struct setup *s, const struct config *config, struct fai
         !number(&check_level, config, "checklevel", 1, 0, 4, why) ||
         !number(&stop_at, config, "stopatheight", 0, 0, INT32_MAX, why))
         return false;
+    list(s->load_files, config, "loadblock");
+    o->load_files = s->load_files;
     o->dir = s->datadir;
     o->blocks_dir = config_text(config, "blocksdir");
     o->dbcache_b = (size_t)(dbcache * MIB);

@@ -20,6 +20,7 @@ struct setup {
     struct u256 minimum_chain_work;
     const char *add_nodes[SETUP_LIST_MAX + 1], *connect[SETUP_LIST_MAX + 1];
     const char *seed_nodes[SETUP_LIST_MAX + 1], *whitelist[SETUP_LIST_MAX + 1];
+    const char *load_files[SETUP_LIST_MAX + 1];
     const char *wallets_load[SETUP_LIST_MAX + 1];
     struct ledger_options ledger;
     struct mempool_options mempool;

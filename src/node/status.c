@@ -27,6 +27,7 @@ struct line {
 
 static void put(struct line *line, const char *format, ...) PRINTF_LIKE(2, 3);
 static void put_sync(struct line *line, struct status *status, struct node *node, int64_t now_us);
+static void put_left(struct line *line, int64_t left_s);
 static void put_money(struct line *line, struct node *node);
 static void put_hash_rate(struct line *line, double rate);
 static void put_coins(struct line *line, const char *name, int64_t sat);
@@ -63,6 +64,13 @@ static void put_sync(struct line *line, struct status *status, struct node *node
         status->since_us = now_us;
         status->since_height = height;
     }
+    struct ledger_import import = ledger_import(ledger);
+    if (import.is_running && import.all_b > 0) {
+        put(line, "%s %.1f%%, %.1f MB/s, ", import.is_reindex ? "reindexing" : "loading",
+            100 * (double)import.done_b / (double)import.all_b, import.rate_b_s / 1e6);
+        put_left(line, import.left_s);
+        put(line, " | ");
+    }
     put(line, "height %" PRId32, height);
     if (height >= best)
         return;
@@ -70,12 +78,17 @@ static void put_sync(struct line *line, struct status *status, struct node *node
     if (status->blocks_per_s > 0) {
         int64_t left_s = (int64_t)((double)(best - height) / status->blocks_per_s);
         put(line, ", %.0f blocks/s, ", status->blocks_per_s);
-        if (left_s < HOUR_S)
-            put(line, "%" PRId64 ":%02" PRId64 " left", left_s / MINUTE_S, left_s % MINUTE_S);
-        else
-            put(line, "%" PRId64 " h left", left_s / HOUR_S + 1);
+        put_left(line, left_s);
     }
     put(line, ")");
+}
+
+static void put_left(struct line *line, int64_t left_s)
+{
+    if (left_s < HOUR_S)
+        put(line, "%" PRId64 ":%02" PRId64 " left", left_s / MINUTE_S, left_s % MINUTE_S);
+    else
+        put(line, "%" PRId64 " h left", left_s / HOUR_S + 1);
 }
 
 static void put_money(struct line *line, struct node *node)

@@ -159,7 +159,7 @@ enum message_result compact_on_cmpctblock(
     headers_known(peer, index);
     peer->last_announcement_us = p2p_now_us(p2p);
     if ((index->status & (BLOCK_HAVE_DATA | BLOCK_FAILED | BLOCK_FAILED_PARENT)) != 0 ||
-        blocks_is_judging(p2p, &id))
+        blocks_is_judging(p2p, &id) || ledger_is_reindexing(p2p->ledger))
         return MESSAGE_DONE;
     if (!is_worth_it(peer, index)) {
         blocks_request(peer);

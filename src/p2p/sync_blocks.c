@@ -47,6 +47,8 @@ enum message_result blocks_on_block(struct peer *peer, union message *m, struct 
         fail_set(why, FAIL_PROTOCOL, "block-decode", "a block of %zu bytes", m->bytes.bytes.size_b);
         return MESSAGE_BAD;
     }
+    if (ledger_is_reindexing(p2p->ledger))
+        return MESSAGE_DONE; /* not asked for meanwhile: it may lie in our files */
     if (peer->work_pending >= WORK_PENDING_MAX)
         return MESSAGE_WAIT;
     header_decode(&header, m->bytes.bytes.data);
@@ -162,6 +164,7 @@ void blocks_request(struct peer *peer)
 {
     struct block_index *blocks[BLOCKS_IN_FLIGHT_MAX];
     if (peer->state != PEER_READY || peer->flight_count >= peer->flight_limit ||
+        ledger_is_reindexing(peer->p2p->ledger) ||
         (peer->services & (SERVICE_NETWORK | SERVICE_NETWORK_LIMITED)) == 0 ||
         (peer->services & SERVICE_WITNESS) == 0 || peer->type == CONN_FEELER ||
         peer->type == CONN_ADDR_FETCH || !prepare(peer))

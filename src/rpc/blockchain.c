@@ -50,6 +50,23 @@ static void rpc_getblockhash(struct rpc_call *call)
     rpc_ok(call);
 }
 
+/* Ours alone: how far -reindex or -loadblock has come. */
+static void show_import(struct json_writer *w, const struct ledger *ledger)
+{
+    struct ledger_import import = ledger_import(ledger);
+    if (!import.is_running)
+        return;
+    jw_key(w, "import");
+    jw_object(w);
+    jw_key_bool(w, "reindex", import.is_reindex);
+    jw_key_u64(w, "blocks", import.blocks);
+    jw_key_u64(w, "bytes", import.done_b);
+    jw_key_u64(w, "bytes_all", import.all_b);
+    jw_key_double(w, "bytes_per_second", import.rate_b_s);
+    jw_key_i64(w, "seconds_left", import.left_s);
+    jw_end_object(w);
+}
+
 static void rpc_getblockchaininfo(struct rpc_call *call)
 {
     struct json_writer *w = &call->out;
@@ -69,6 +86,7 @@ static void rpc_getblockchaininfo(struct rpc_call *call)
     jw_key_i64(w, "mediantime", index_median_time_past_s(tip));
     jw_key_double(w, "verificationprogress", ledger_progress(ledger));
     jw_key_bool(w, "initialblockdownload", ledger_is_initial_download(ledger));
+    show_import(w, ledger);
     u256_to_hex(hex, &tip->chain_work);
     jw_key_text(w, "chainwork", hex);
     jw_key_u64(w, "size_on_disk", ledger_stats(ledger).disk_b);

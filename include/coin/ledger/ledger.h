@@ -33,6 +33,7 @@ struct ledger_options {
     int32_t stop_at_height; /* 0: never; nothing above it is connected */
     bool reindex;            /* forget index and chainstate, read the block files again */
     bool reindex_chainstate; /* forget the chainstate only */
+    const char *const *load_files; /* blocks are taken from these too; ends with NULL */
 };
 
 /* May wait (before the loop runs). FAIL_LOCAL / FAIL_REQUEST with the sentence for the user: damaged,
@@ -69,6 +70,17 @@ struct ledger_stats {
     uint64_t flushes, coins_read;
 };
 struct ledger_stats ledger_stats(const struct ledger *ledger);
+/* Blocks being read from files (-reindex, -loadblock). */
+struct ledger_import {
+    bool is_running, is_reindex;
+    uint64_t blocks;        /* taken since the start */
+    uint64_t done_b, all_b; /* of the files; done: an earlier run's share included */
+    double rate_b_s;
+    int64_t left_s;
+};
+struct ledger_import ledger_import(const struct ledger *ledger);
+/* Our own files are read again: until then no offered block is taken, since it may lie in them. */
+bool ledger_is_reindexing(const struct ledger *ledger);
 /* The deepest block of the active chain that a locator names (ids from high to low); genesis at least. */
 struct block_index *ledger_find_fork(const struct ledger *ledger, const struct block_id *locator, uint32_t count);
 /* Fills ids from `from` backwards, ever sparser; at most 64. Returns how many. */
