@@ -390,7 +390,7 @@ static const struct rpc_arg scan_args[] = {
     RPC_ARGS_END,
 };
 static const struct rpc_arg set_info_args[] = {
-    {"hash_type", RPC_STRING, false, "\"hash_serialized_3\"", "\"hash_serialized_3\" or \"none\"."},
+    {"hash_type", RPC_STRING, false, "\"hash_serialized_3\"", "\"hash_serialized_3\", \"muhash\" or \"none\"."},
     {"hash_or_height", RPC_ANY, false, "the tip", "Needs an index of coin statistics."},
     {"use_index", RPC_BOOL, false, "true", "Use such an index if there is one."},
     RPC_ARGS_END,
