@@ -2,27 +2,21 @@
  * chainstate; a second is refused. Descriptors are parsed and expanded by a job before the walk, because
  * a range means thousands of key derivations.
  *
- * hash_serialized_3 is the double SHA-256 over all coins in the order of outpoints; muhash is that of the set, which
- * an index can follow block by block. coin_encode_for_hash says what of a coin they take. */
+ * What the hashes of the set are is told in set_hash.h. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "chain_calls.h"
 #include "coin/base/mem.h"
-#include "coin/crypto/muhash.h"
-#include "coin/crypto/sha256.h"
 #include "coin/descriptor/descriptor.h"
-#include "coin/script/script.h"
+#include "coin/ledger/set_hash.h"
 
 #define SCAN_OBJECTS_MAX 10000
 #define SCAN_RANGE_DEFAULT 1000
 #define SCAN_RANGE_MAX 1000000
 #define SCAN_NEEDLES_MAX 4000000
 #define SCAN_HITS_MAX 1000000
-#define CODED_COIN_MAX_B (36 + 4 + 8 + 3 + SCRIPT_SIZE_MAX_B) /* a longer script can never be spent and is no coin */
-
-enum set_hash { SET_HASH_NONE, SET_HASH_SERIALIZED, SET_HASH_MUHASH };
 
 struct needle { /* a script that is looked for */
     struct span script;
@@ -51,10 +45,7 @@ struct coin_scan {
     uint64_t seen;
     /* gettxoutsetinfo */
     bool counting;
-    enum set_hash kind;
-    struct sha256 serialized;
-    struct muhash muhash;
-    struct buf coded; /* one coin */
+    struct set_hash hash;
     struct txid last_txid;
     uint64_t txs, bogosize_b;
     int64_t total_sat;
@@ -66,7 +57,7 @@ static void scan_free(struct coin_scan *scan)
     mem_free(scan->needles);
     mem_free(scan->hits);
     arena_clear(&scan->arena);
-    buf_clear(&scan->coded);
+    set_hash_clear(&scan->hash);
     mem_free(scan);
 }
 
@@ -92,7 +83,7 @@ static struct coin_scan *scan_begin(struct rpc_call *call)
     struct coin_scan *scan = mem_new(sizeof *scan);
     scan->call = call;
     arena_init(&scan->arena, 0);
-    buf_init(&scan->coded, CODED_COIN_MAX_B);
+    set_hash_init(&scan->hash, SET_HASH_NONE);
     call->ctx->scan = scan;
     return scan;
 }
@@ -355,22 +346,10 @@ void rpc_scantxoutset(struct rpc_call *call)
 
 /* ---- gettxoutsetinfo ---- */
 
+static const char *const set_hash_names[] = {
+    [SET_HASH_NONE] = "none", [SET_HASH_SERIALIZED] = "hash_serialized_3", [SET_HASH_MUHASH] = "muhash"};
+#define SET_HASH_KINDS (sizeof set_hash_names / sizeof *set_hash_names)
 #define COIN_BOGOSIZE_B 50 /* what a coin is said to take on disk, without its script */
-
-static bool hash_coin(struct coin_scan *scan, const struct outpoint *outpoint, const struct coin *coin)
-{
-    if (scan->kind == SET_HASH_NONE)
-        return true;
-    scan->coded.size_b = 0;
-    coin_encode_for_hash(&scan->coded, outpoint, coin);
-    if (!buf_ok(&scan->coded, "a coin's bytes", &scan->why))
-        return false;
-    if (scan->kind == SET_HASH_MUHASH)
-        muhash_add(&scan->muhash, buf_span(&scan->coded));
-    else
-        sha256_add(&scan->serialized, scan->coded.data, scan->coded.size_b);
-    return true;
-}
 
 static bool each_counted(struct coins_scan *walker, const struct outpoint *outpoint, const struct coin *coin) /* worker */
 {
@@ -382,22 +361,20 @@ static bool each_counted(struct coins_scan *walker, const struct outpoint *outpo
     scan->seen++;
     scan->total_sat += coin->value_sat;
     scan->bogosize_b += COIN_BOGOSIZE_B + coin->script.size_b;
-    return hash_coin(scan, outpoint, coin);
+    return set_hash_add(&scan->hash, outpoint, coin, &scan->why);
 }
 
-/* Microseconds, for nothing was removed from the set: done on the loop. */
-static bool show_set_hash(struct json_writer *w, struct coin_scan *scan, struct fail *why)
+/* On the loop: nothing was ever removed from the set, so all that is left to do are the coins of one transaction. */
+static bool show_set_hash(struct json_writer *w, struct set_hash *h, struct fail *why)
 {
     uint8_t hash[32];
     char hex[ID_HEX_SIZE_B];
-    if (scan->kind == SET_HASH_NONE)
+    if (h->kind == SET_HASH_NONE)
         return true;
-    if (scan->kind == SET_HASH_SERIALIZED)
-        sha256d_end(&scan->serialized, hash);
-    else if (!muhash_end(&scan->muhash, hash, why))
+    if (!set_hash_end(h, hash, why))
         return false;
     hash_to_hex(hex, hash);
-    jw_key_text(w, scan->kind == SET_HASH_MUHASH ? "muhash" : "hash_serialized_3", hex);
+    jw_key_text(w, set_hash_names[h->kind], hex);
     return true;
 }
 
@@ -421,7 +398,7 @@ static void on_counted(struct coins_scan *walker, const struct fail *why)
     jw_key_text(w, "bestblock", hex);
     jw_key_u64(w, "txouts", scan->seen);
     jw_key_u64(w, "bogosize", scan->bogosize_b);
-    if (!show_set_hash(w, scan, &failed)) {
+    if (!show_set_hash(w, &scan->hash, &failed)) {
         scan_end(scan, &failed);
         return;
     }
@@ -440,12 +417,10 @@ void rpc_gettxoutsetinfo(struct rpc_call *call)
         rpc_fail(call, &why);
         return;
     }
-    static const char *const kinds[] = {
-        [SET_HASH_NONE] = "none", [SET_HASH_SERIALIZED] = "hash_serialized_3", [SET_HASH_MUHASH] = "muhash"};
     uint32_t kind = 0;
-    while (kind < sizeof kinds / sizeof *kinds && !span_is(type, kinds[kind]))
+    while (kind < SET_HASH_KINDS && !span_is(type, set_hash_names[kind]))
         kind++;
-    if (kind == sizeof kinds / sizeof *kinds) {
+    if (kind == SET_HASH_KINDS) {
         rpc_error(call, RPC_INVALID_PARAMETER, "'%.*s' is not a valid hash_type", type.size_b > 64 ? 64 : (int)type.size_b,
             (const char *)type.data);
         return;
@@ -458,9 +433,7 @@ void rpc_gettxoutsetinfo(struct rpc_call *call)
     if (scan == NULL)
         return;
     scan->counting = true;
-    scan->kind = (enum set_hash)kind;
-    sha256_begin(&scan->serialized);
-    muhash_init(&scan->muhash);
+    set_hash_init(&scan->hash, (enum set_hash_kind)kind);
     scan->scan.each = each_counted;
     scan->scan.done = on_counted;
     walk(scan);
