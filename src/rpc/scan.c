@@ -1,30 +1,17 @@
 /* Walks over all coins: scantxoutset and gettxoutsetinfo. One walk at a time, since each reads the whole
- * chainstate; a second is refused. Descriptors are parsed and expanded by a job before the walk, because
- * a range means thousands of key derivations.
- *
- * What the hashes of the set are is told in set_hash.h. */
+ * chainstate; a second is refused. A job expands the descriptors before the walk. What the hashes of the set are is
+ * told in set_hash.h. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "chain_calls.h"
 #include "coin/base/mem.h"
 #include "coin/descriptor/descriptor.h"
 #include "coin/ledger/set_hash.h"
+#include "scan_objects.h"
 
-#define SCAN_OBJECTS_MAX 10000
-#define SCAN_RANGE_DEFAULT 1000
-#define SCAN_RANGE_MAX 1000000
-#define SCAN_NEEDLES_MAX 4000000
 #define SCAN_HITS_MAX 1000000
 
-struct needle { /* a script that is looked for */
-    struct span script;
-};
-struct wanted { /* a descriptor with its range */
-    struct span text;
-    uint32_t first, last;
-};
 struct hit {
     struct outpoint outpoint;
     struct coin coin; /* script in the arena */
@@ -35,12 +22,11 @@ struct coin_scan {
     struct rpc_call *call;
     struct fail why;
     bool aborted;
-    struct arena arena;
     /* scantxoutset */
-    struct wanted *wanted;
-    struct needle *needles;
+    struct scan_objects objects;
+    struct arena arena; /* scripts of the hits */
     struct hit *hits;
-    uint32_t wanted_count, needle_count, needle_capacity, hit_count, hit_capacity;
+    uint32_t hit_count, hit_capacity;
     bool too_many;
     uint64_t seen;
     /* gettxoutsetinfo */
@@ -53,8 +39,7 @@ struct coin_scan {
 
 static void scan_free(struct coin_scan *scan)
 {
-    mem_free(scan->wanted);
-    mem_free(scan->needles);
+    scan_objects_clear(&scan->objects);
     mem_free(scan->hits);
     arena_clear(&scan->arena);
     set_hash_clear(&scan->hash);
@@ -82,6 +67,7 @@ static struct coin_scan *scan_begin(struct rpc_call *call)
     }
     struct coin_scan *scan = mem_new(sizeof *scan);
     scan->call = call;
+    scan_objects_init(&scan->objects);
     arena_init(&scan->arena, 0);
     set_hash_init(&scan->hash, SET_HASH_NONE);
     call->ctx->scan = scan;
@@ -115,65 +101,19 @@ static void walk(struct coin_scan *scan)
 
 /* ---- scantxoutset ---- */
 
-static int by_script(const void *a, const void *b)
-{
-    const struct needle *x = a, *y = b;
-    if (x->script.size_b != y->script.size_b)
-        return x->script.size_b < y->script.size_b ? -1 : 1;
-    return x->script.size_b == 0 ? 0 : memcmp(x->script.data, y->script.data, x->script.size_b);
-}
-
-static bool add_needles(struct coin_scan *scan, const struct descriptor *d, uint32_t index)
-{
-    struct descriptor_expansion e;
-    if (!descriptor_expand(&e, d, index, &scan->why))
-        return false;
-    bool ok = true;
-    for (uint32_t i = 0; ok && i < e.script_count; i++) {
-        struct span script = e.scripts[i].script;
-        char *copy = arena_text(&scan->arena, (const char *)script.data, script.size_b);
-        ok = copy != NULL && mem_try_grow(&scan->needles, &scan->needle_capacity, scan->needle_count + 1,
-                                 SCAN_NEEDLES_MAX, sizeof *scan->needles);
-        if (ok)
-            scan->needles[scan->needle_count++].script = span_of(copy, script.size_b);
-        else
-            fail_oom(&scan->why, "the scripts to look for");
-    }
-    descriptor_expansion_clear(&e);
-    return ok;
-}
-
-static bool expand(struct coin_scan *scan, const struct wanted *wanted)
-{
-    struct descriptor *d;
-    if (!descriptor_parse(&d, scan->call->ctx->chain, wanted->text, false, &scan->why))
-        return false;
-    uint32_t last = descriptor_is_range(d) ? wanted->last : wanted->first;
-    bool ok = true;
-    for (uint32_t i = wanted->first; ok && i <= last && !scan->scan.abort; i++)
-        ok = add_needles(scan, d, i);
-    descriptor_free(d);
-    return ok;
-}
-
 static void expand_all(struct job *job) /* worker */
 {
     struct coin_scan *scan = (struct coin_scan *)((char *)job - offsetof(struct coin_scan, job));
-    for (uint32_t i = 0; i < scan->wanted_count && scan->why.kind == FAIL_NONE; i++) {
-        if (!expand(scan, &scan->wanted[i]))
-            break;
-    }
-    if (scan->needle_count > 0)
-        qsort(scan->needles, scan->needle_count, sizeof *scan->needles, by_script);
+    if (!scan_objects_expand(&scan->objects, scan->call->ctx->chain, &scan->scan.abort, &scan->why))
+        return;
+    fail_clear(&scan->why);
 }
 
 static bool each_hit(struct coins_scan *walker, const struct outpoint *outpoint, const struct coin *coin) /* worker */
 {
     struct coin_scan *scan = (struct coin_scan *)walker;
-    struct needle key = {coin->script};
     scan->seen++;
-    if (scan->needle_count == 0 ||
-        bsearch(&key, scan->needles, scan->needle_count, sizeof *scan->needles, by_script) == NULL)
+    if (!scan_objects_have(&scan->objects, coin->script))
         return true;
     char *copy = arena_text(&scan->arena, (const char *)coin->script.data, coin->script.size_b);
     if (copy == NULL ||
@@ -257,52 +197,13 @@ static void on_expanded(struct job *job)
     walk(scan);
 }
 
-/* "range": n, or [first, last]. */
-static bool read_object(struct coin_scan *scan, const struct json *v, struct wanted *wanted, struct fail *why)
-{
-    wanted->last = SCAN_RANGE_DEFAULT;
-    struct span text = v->text;
-    if (v->type == JSON_OBJECT) {
-        const struct json *desc = json_get(v, "desc");
-        if (desc == NULL || desc->type != JSON_STRING)
-            return fail_request(why, RPC_INVALID_PARAMETER, "Descriptor needs to be provided in scan object");
-        text = desc->text;
-        const struct json *range = json_get(v, "range");
-        if (range != NULL && !rpc_range_value(&wanted->first, &wanted->last, range, SCAN_RANGE_MAX, why))
-            return false;
-    } else if (v->type != JSON_STRING) {
-        return fail_request(why, RPC_INVALID_PARAMETER, "Scan object needs to be either a string or an object");
-    }
-    char *copy = arena_text(&scan->arena, (const char *)text.data, text.size_b);
-    wanted->text = span_of(copy, copy == NULL ? 0 : text.size_b);
-    return true;
-}
-
-static bool read_objects(struct coin_scan *scan, struct fail *why)
-{
-    const struct json *list = scan->call->args[1];
-    if (!rpc_has_arg(scan->call, 1))
-        return fail_request(why, RPC_MISC_ERROR, "scanobjects argument is required for the start action");
-    if (list->count > SCAN_OBJECTS_MAX)
-        return fail_request(why, RPC_INVALID_PARAMETER, "At most %d scanobjects", SCAN_OBJECTS_MAX);
-    scan->wanted = mem_try_array(list->count > 0 ? list->count : 1, sizeof *scan->wanted);
-    if (scan->wanted == NULL)
-        return fail_oom(why, "scanobjects");
-    for (const struct json *v = list->first; v != NULL; v = v->next) {
-        if (!read_object(scan, v, &scan->wanted[scan->wanted_count], why))
-            return false;
-        scan->wanted_count++;
-    }
-    return true;
-}
-
 static void scan_start(struct rpc_call *call)
 {
     struct fail why;
     struct coin_scan *scan = scan_begin(call);
     if (scan == NULL)
         return;
-    if (!read_objects(scan, &why)) {
+    if (!scan_objects_read(&scan->objects, call, 1, &why)) {
         scan_end(scan, &why);
         return;
     }
