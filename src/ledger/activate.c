@@ -59,6 +59,7 @@ void ledger_pump(struct ledger *ledger)
             tests_advance(ledger);
             advance(ledger);
         }
+        prune_advance(ledger);
         flush_advance(ledger);
         coins_requests_advance(ledger);
         tell_tip(ledger);
@@ -137,6 +138,17 @@ void index_link(struct ledger *ledger, struct block_index *index)
         at->sequence = ledger->next_sequence++;
         if (!index_is_failed(at))
             candidate_add(ledger, at);
+    }
+}
+
+void index_unlink(struct ledger *ledger, struct block_index *index)
+{
+    bool skip;
+    for (struct block_index *at = index; at != NULL; at = tree_next(index, at, skip)) {
+        skip = at->chain_tx_count == 0;
+        at->chain_tx_count = 0;
+        if (at->candidate != 0)
+            candidate_remove(ledger, at);
     }
 }
 
@@ -424,6 +436,7 @@ static void undo_done(struct job *job)
         index->undo_pos_b = c->undo_pos_b;
         index->undo_size_b = c->undo_size_b;
         index->status |= BLOCK_HAVE_UNDO;
+        prune_note_undo(ledger, index);
         ledger->unsynced = true;
         index_mark_dirty(ledger, index);
     } else {
@@ -527,8 +540,14 @@ static void disconnect_begin(struct ledger *ledger)
     if ((index->status & BLOCK_HAVE_UNDO) == 0) {
         if (ledger->undo_jobs > 0)
             return; /* it is being written: the pump runs again when it is */
-        fail_set(&why, FAIL_LOCAL, "damaged",
-            "undo data of block %d is missing; start with -reindex-chainstate", (int)index->height);
+        if ((index->status & BLOCK_PRUNED) != 0)
+            fail_set(&why, FAIL_LOCAL, "pruned",
+                "another branch has more work, but leaving ours needs block %d, which was pruned; start "
+                "with -reindex to download the chain again",
+                (int)index->height);
+        else
+            fail_set(&why, FAIL_LOCAL, "damaged",
+                "undo data of block %d is missing; start with -reindex-chainstate", (int)index->height);
         ledger_die(ledger, &why);
         return;
     }

@@ -260,7 +260,13 @@ static void note_stored(struct ledger *ledger, struct block_index *index,
     index->file = place->file;
     index->data_pos_b = place->pos_b;
     index->data_size_b = size_b;
+    index->status &= ~(uint32_t)BLOCK_PRUNED; /* it may have been, and was fetched again */
     index_mark_dirty(ledger, index);
+    struct fail why;
+    if (!prune_note_block(ledger, index)) {
+        fail_oom(&why, "list of block files");
+        ledger_die(ledger, &why);
+    }
 }
 
 static void store_run(struct job *job)

@@ -200,6 +200,37 @@ bool blockfiles_cut(struct blockfiles *files, uint32_t number, uint64_t data_end
     return data_end_b == 0 || note_unsynced(files, number * 2, why);
 }
 
+bool blockfiles_remove(struct blockfiles *files, uint32_t number, struct fail *why)
+{
+    const struct disk *disk = files->disk;
+    for (int undo = 0; undo < 2; undo++) {
+        char path[PATH_SIZE_B];
+        struct file **open = undo != 0 ? &files->undo : &files->data;
+        if (!file_path(files, undo != 0, number, path, why))
+            return false;
+        if (*open != NULL && (undo != 0 ? files->undo_number : files->data_number) == number) {
+            file_close(*open);
+            *open = NULL;
+        }
+        for (uint32_t i = files->unsynced_count; i-- > 0;)
+            if (files->unsynced[i] == number * 2 + (uint32_t)undo)
+                files->unsynced[i] = files->unsynced[--files->unsynced_count];
+        if (disk->exists(disk->ctx, path) && !disk->remove(disk->ctx, path, why))
+            return false;
+    }
+    files->data_end_b[number] = files->undo_end_b[number] = 0;
+    return disk->sync_dir(disk->ctx, files->dir, why);
+}
+
+bool blockfiles_remove_all(struct blockfiles *files, struct fail *why)
+{
+    for (uint32_t i = 0; i < files->count; i++)
+        if (!blockfiles_remove(files, i, why))
+            return false;
+    files->count = 1;
+    return true;
+}
+
 bool blockfiles_append(
     struct blockfiles *files, struct span block, uint32_t *file, uint32_t *pos_b, struct fail *why)
 {

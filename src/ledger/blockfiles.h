@@ -72,6 +72,10 @@ bool blockfiles_scan(struct blockfiles *files, uint32_t file, uint64_t from_b,
 bool blockfiles_cut(struct blockfiles *files, uint32_t file, uint64_t data_end_b,
     uint64_t undo_end_b, struct fail *why) MUST_USE;
 
+/* Deletes a file and its undo data; the name's absence is durable on return. */
+bool blockfiles_remove(struct blockfiles *files, uint32_t file, struct fail *why) MUST_USE;
+bool blockfiles_remove_all(struct blockfiles *files, struct fail *why) MUST_USE;
+
 bool blockfiles_append(struct blockfiles *files, struct span block, uint32_t *file, uint32_t *pos_b,
     struct fail *why) MUST_USE;
 bool blockfiles_append_undo(struct blockfiles *files, uint32_t file, const struct block_id *prev,

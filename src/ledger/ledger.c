@@ -40,6 +40,7 @@ struct ledger *ledger_open(const struct env *env, const struct chain *chain,
         table_init(&ledger->verdicts[i], sizeof(struct wtxid), 0, VERDICTS_MAX, seeds);
     deployments_init(ledger, seeds);
     ledger->initial_download = true;
+    ledger->keep_from = INT32_MAX;
     ledger->next_sequence = SEQUENCE_FIRST + 1;
     ledger->precious_sequence = SEQUENCE_FIRST - 1;
     uint64_t reindex_from = 0;
@@ -101,6 +102,10 @@ static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fa
         env_random(ledger->env, key, sizeof key);
     if (!blockfiles_open(&ledger->files, disk, ledger->blocks_dir, ledger->chain->magic, key,
             ledger->options.fastprune, why))
+        return false;
+    /* A pruned folder has no beginning that could be built upon. */
+    if (ledger->options.reindex && ledger->files.data_end_b[0] == 0 &&
+        !blockfiles_remove_all(&ledger->files, why))
         return false;
     struct kv_options index_options = {
         .cache_b = INDEX_CACHE_B, .write_buffer_b = INDEX_WRITE_BUFFER_B};
@@ -202,6 +207,7 @@ void ledger_free(struct ledger *ledger)
     table_clear(&ledger->verdicts[0]);
     table_clear(&ledger->verdicts[1]);
     table_clear(&ledger->deployment_states);
+    mem_free(ledger->file_uses);
     mem_free(ledger->active);
     mem_free(ledger->dirty);
     mem_free(ledger->candidates);
@@ -308,6 +314,7 @@ struct ledger_stats ledger_stats(const struct ledger *ledger)
     struct ledger_stats stats = ledger->stats;
     stats.coins_cached = coins_count(&ledger->coins);
     stats.cache_b = coins_size_b(&ledger->coins);
+    stats.prune_target_b = ledger->options.prune_target_b;
     stats.cache_limit_b = ledger->options.dbcache_b;
     stats.headers = ledger->tree.by_id.count;
     stats.blocks_in_flight = ledger->intake_count;

@@ -71,6 +71,8 @@ bool ledger_load(struct ledger *ledger, struct fail *why)
     if (!ok)
         return false;
     link_all(ledger);
+    if (!prune_load(ledger, why))
+        return false;
     candidates_rebuild(ledger);
     headers_rebuild_best(ledger);
     if (ledger->fatal) {
@@ -105,13 +107,14 @@ void index_row_put(struct kv_batch *batch, const struct block_index *index)
     uint8_t key[ROW_KEY_SIZE_B], row[ROW_SIZE_B];
     struct header header = index_header(index);
     header_encode(row, &header);
-    bool stored = index->data_size_b > 0; /* in memory only: the row must not promise it */
     uint32_t status = index->status;
+    bool pruned = (status & BLOCK_PRUNED) != 0;
+    bool stored = index->data_size_b > 0; /* in memory only: the row must not promise it */
     if (!stored)
         status &= ~(uint32_t)BLOCK_HAVE_DATA;
-    if (!stored || ((status & BLOCK_HAVE_UNDO) == 0 && index->prev != NULL))
+    if (!pruned && (!stored || ((status & BLOCK_HAVE_UNDO) == 0 && index->prev != NULL)))
         status &= ~(uint32_t)BLOCK_SCRIPTS_OK; /* connected, its undo data not written yet: once more */
-    const uint32_t numbers[7] = {status, stored ? index->tx_count : 0, index->file,
+    const uint32_t numbers[7] = {status, stored || pruned ? index->tx_count : 0, index->file,
         index->data_pos_b, index->data_size_b, index->undo_pos_b, index->undo_size_b};
     for (size_t i = 0; i < 7; i++)
         put_u32le(row + HEADER_SIZE_B + 4 * i, numbers[i]);
@@ -277,7 +280,7 @@ static bool make_genesis(struct ledger *ledger, struct fail *why)
         index_mark_dirty(ledger, ledger->genesis);
     }
     ledger->tip = ledger->best_header = ledger->genesis;
-    if ((ledger->genesis->status & BLOCK_HAVE_DATA) != 0)
+    if ((ledger->genesis->status & (BLOCK_HAVE_DATA | BLOCK_PRUNED)) != 0)
         return true;
     ledger->genesis->tx_count = genesis->tx_count;
     return true;
@@ -288,7 +291,7 @@ static bool store_genesis(struct ledger *ledger, struct fail *why)
 {
     struct block_index *genesis = ledger->genesis;
     const struct buf *raw = &ledger->chain->genesis->raw;
-    if ((genesis->status & BLOCK_HAVE_DATA) != 0)
+    if ((genesis->status & (BLOCK_HAVE_DATA | BLOCK_PRUNED)) != 0)
         return true;
     if (ledger->files.data_end_b[0] > 0) {
         struct buf first;
@@ -490,8 +493,9 @@ static void link_all(struct ledger *ledger)
 {
     struct block_index *at = ledger->genesis;
     while (at != NULL) {
-        bool linked = (at->status & BLOCK_HAVE_DATA) != 0 &&
-                      (at->prev == NULL || at->prev->chain_tx_count > 0);
+        bool there = (at->status & BLOCK_HAVE_DATA) != 0 ||
+                     ((at->status & BLOCK_PRUNED) != 0 && ledger_is_active(ledger, at));
+        bool linked = there && (at->prev == NULL || at->prev->chain_tx_count > 0);
         if (linked) {
             at->chain_tx_count = at->tx_count + (at->prev != NULL ? at->prev->chain_tx_count : 0);
             at->sequence = ledger_is_active(ledger, at) ? SEQUENCE_FIRST : SEQUENCE_FIRST + 1;
@@ -503,7 +507,9 @@ static void link_all(struct ledger *ledger)
 static bool verify_last(struct ledger *ledger, struct fail *why)
 {
     struct block_index *at = ledger->tip;
-    for (int32_t n = 0; n < ledger->options.check_blocks && at->prev != NULL; n++, at = at->prev) {
+    for (int32_t n = 0; n < ledger->options.check_blocks && at->prev != NULL &&
+                        (at->status & BLOCK_HAVE_DATA) != 0;
+         n++, at = at->prev) {
         struct buf raw;
         struct block *block = NULL;
         struct block_undo *undo = NULL;

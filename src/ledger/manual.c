@@ -100,6 +100,10 @@ static void manual_begin(struct ledger *ledger, struct manual *manual)
             fail_request(&manual->why, -8, "The first block cannot be invalidated");
             return;
         }
+        if (index->height < ledger->prune_height && ledger_is_active(ledger, index)) {
+            fail_request(&manual->why, -1, "Block not available (pruned data)");
+            return;
+        }
         fail_set(&why, FAIL_INVALID, "invalidated", "the user declared block %s invalid",
             hash_show(index->id.b));
         index_mark_failed(ledger, index, &why);

@@ -184,6 +184,12 @@ struct coins_wait { /* one ledger_coins request that could not be answered at on
     bool reading, read;
 };
 
+struct file_use { /* of a block file, by the entries that lie in it */
+    uint32_t blocks;
+    int32_t low, high; /* heights */
+    uint64_t size_b;
+};
+
 struct ledger {
     const struct env *env;
     const struct chain *chain;
@@ -264,6 +270,14 @@ struct ledger {
     struct ledger_stats stats;
     bool initial_download, started, stopping, stopped, fatal, pumping, pump_again;
     struct fail fatal_why;
+    struct file_use *file_uses; /* by number */
+    uint32_t file_use_count, file_use_capacity;
+    uint64_t file_use_b;
+    int32_t prune_height, keep_from, prune_asked_height;
+    bool pruning, prune_asked;
+    struct ledger_done prune_done;
+    const struct block_index *prune_tried; /* at this tip, with so much stored, nothing could go */
+    uint64_t prune_tried_b;
     struct import *import; /* import.c; NULL: no file is being read */
     bool reindexing, reindex_marked; /* the latter: the index store says so */
     uint64_t disk_b; /* of the block files, as the writer last said */
@@ -324,6 +338,8 @@ void tests_drop(struct ledger *ledger);
 /* activate.c */
 void ledger_pump(struct ledger *ledger);
 void index_link(struct ledger *ledger, struct block_index *index);
+/* A block of its branch is gone: it and what stands on it cannot be connected any more. */
+void index_unlink(struct ledger *ledger, struct block_index *index);
 void candidate_add(struct ledger *ledger, struct block_index *index);
 void candidates_rebuild(struct ledger *ledger);
 bool index_is_failed(const struct block_index *index);
@@ -361,6 +377,12 @@ bool flush_needs_quiet(
     const struct ledger *ledger); /* no block may be applied until it has begun */
 void flush_tick(struct ledger *ledger);
 void scans_abort(struct ledger *ledger);
+
+/* prune.c */
+bool prune_load(struct ledger *ledger, struct fail *why) MUST_USE;
+bool prune_note_block(struct ledger *ledger, const struct block_index *index) MUST_USE;
+void prune_note_undo(struct ledger *ledger, const struct block_index *index);
+void prune_advance(struct ledger *ledger);
 
 /* import.c */
 struct import;

@@ -275,6 +275,8 @@ bool node_turn(struct node *node)
 static void on_second(struct node *node)
 {
     int64_t now_us = env_steady_us(node->env);
+    if (node->wallets != NULL)
+        ledger_keep_from(node->ledger, wallets_need_from(node->wallets));
     ledger_on_tick(node->ledger);
     mempool_on_tick(node->mempool);
     miner_on_tick(node->miner);

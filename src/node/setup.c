@@ -13,6 +13,7 @@
 #include "coin/script/address.h"
 
 #define MIB (INT64_C(1) << 20)
+#define PRUNE_MIN_MIB 550 /* Bitcoin: MIN_DISK_SPACE_FOR_BLOCK_FILES; 288 full blocks with their undo data */
 #define MEGABYTE INT64_C(1000000)
 #define DBCACHE_MIN_MIB 4
 #define DBCACHE_MAX_MIB 65536
@@ -27,6 +28,7 @@ static bool fee_rate(int64_t *out, const struct config *config, const char *name
 static void list(const char *out[SETUP_LIST_MAX + 1], const struct config *config, const char *name);
 static bool flag_or(const struct config *config, const char *name, bool otherwise);
 static bool read_ledger(struct setup *s, const struct config *config, struct fail *why);
+static bool read_prune(struct ledger_options *o, const struct config *config, struct fail *why);
 static bool read_assumptions(struct setup *s, const struct config *config, struct fail *why);
 static bool read_mempool(struct setup *s, const struct config *config, const struct chain *chain,
     struct fail *why);
@@ -64,7 +66,7 @@ static bool read_ledger(struct setup *s, const struct config *config, struct fai
         !number(&age, config, "maxtipage", 24 * 60 * 60, 1, INT32_MAX, why) ||
         !number(&check_blocks, config, "checkblocks", 6, 0, INT32_MAX, why) ||
         !number(&check_level, config, "checklevel", 1, 0, 4, why) ||
-        !number(&stop_at, config, "stopatheight", 0, 0, INT32_MAX, why))
+        !number(&stop_at, config, "stopatheight", 0, 0, INT32_MAX, why) || !read_prune(o, config, why))
         return false;
     list(s->load_files, config, "loadblock");
     o->load_files = s->load_files;
@@ -80,6 +82,23 @@ static bool read_ledger(struct setup *s, const struct config *config, struct fai
     o->stop_at_height = (int32_t)stop_at;
     o->reindex = config_flag(config, "reindex");
     o->reindex_chainstate = config_flag(config, "reindex-chainstate");
+    return true;
+}
+
+static bool read_prune(struct ledger_options *o, const struct config *config, struct fail *why)
+{
+    int64_t mib;
+    if (!number(&mib, config, "prune", 0, INT64_MIN, INT64_MAX / MIB, why))
+        return false;
+    if (mib < 0)
+        return fail_request(why, 0, "Prune cannot be configured with a negative value.");
+    if (mib > 1 && mib < PRUNE_MIN_MIB)
+        return fail_request(why, 0,
+            "Prune configured below the minimum of %d MiB.  Please use a higher number.", PRUNE_MIN_MIB);
+    if (mib > 0 && config_flag(config, "reindex-chainstate"))
+        return fail_request(why, 0,
+            "Prune mode is incompatible with -reindex-chainstate. Use full -reindex instead.");
+    o->prune_target_b = mib == 1 ? PRUNE_MANUAL : (uint64_t)(mib * MIB);
     return true;
 }
 

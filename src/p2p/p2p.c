@@ -32,7 +32,9 @@ struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct led
     p2p->ledger = ledger;
     p2p->mempool = mempool;
     p2p->options = *options;
-    p2p->services = SERVICE_NETWORK | SERVICE_WITNESS | SERVICE_NETWORK_LIMITED;
+    p2p->services = SERVICE_WITNESS | SERVICE_NETWORK_LIMITED;
+    if (!ledger_is_pruning(ledger))
+        p2p->services |= SERVICE_NETWORK;
     p2p->active = true;
     p2p->next_conn = 1;
     p2p->next_token = 1;

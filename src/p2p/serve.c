@@ -14,6 +14,7 @@
 #define COMPACT_DEPTH_MAX 5     /* Bitcoin: MAX_CMPCTBLOCK_DEPTH; deeper ones go whole */
 #define BLOCKTXN_DEPTH_MAX 10   /* Bitcoin: MAX_BLOCKTXN_DEPTH */
 #define STALE_AGE_MAX_S (30 * 24 * 60 * 60) /* Bitcoin: of a block off the active chain */
+#define LIMITED_RACE 2
 #define READ_SIZE_UNKNOWN_B BLOCK_SIZE_MAX_B
 
 struct serve_read {
@@ -40,6 +41,7 @@ static void send_from_read(struct peer *peer, struct serve_item *item);
 static void send_stripped(struct peer *peer, const struct block *block);
 static void send_block_txs(struct peer *peer, const struct serve_item *item, const struct block *block);
 static void continue_getblocks(struct peer *peer, const struct block_id *id);
+static bool is_too_deep(const struct p2p *p2p, const struct block_index *index);
 static bool may_serve(const struct p2p *p2p, struct block_index *index);
 static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32]);
 static bool is_block(uint32_t type);
@@ -118,6 +120,8 @@ enum message_result serve_on_getblocks(struct peer *peer, union message *m, stru
     while ((at = ledger_at(p2p->ledger, at->height + 1)) != NULL) {
         if (block_id_equal(&at->id, &l->stop))
             break;
+        if (is_too_deep(p2p, at))
+            continue; /* may be gone when it is asked for */
         items[count].type = INV_BLOCK;
         memcpy(items[count].hash, at->id.b, sizeof items[count].hash);
         if (++count == GETBLOCKS_INV_MAX) {
@@ -312,9 +316,22 @@ static enum step serve_block(struct peer *peer, struct serve_item *item)
         return STEP_DONE;
     }
     struct block_index *index = index_of(p2p, item->hash);
+    if (index != NULL && is_too_deep(p2p, index) && !peer_permits(peer, PERMIT_NOBAN)) {
+        peer_close(peer, "it asks for blocks that a limited peer does not have");
+        return STEP_DONE;
+    }
     if (index == NULL || !may_serve(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
         return STEP_DONE; /* Bitcoin says nothing here */
     return STEP_WAIT;     /* no room to read it yet: the next tick tries again */
+}
+
+/* BIP159: a pruning node promises its last 288 blocks only. That others may still be here is not told, since
+ * it would mark us; the peer is let go, so that it does not wait for what never comes (Bitcoin: with a margin
+ * of two for races). */
+static bool is_too_deep(const struct p2p *p2p, const struct block_index *index)
+{
+    return ledger_is_pruning(p2p->ledger) && ledger_is_active(p2p->ledger, index) &&
+           ledger_tip(p2p->ledger)->height - index->height > PRUNE_KEEP_BLOCKS + LIMITED_RACE;
 }
 
 /* Starts reads for the blocks at the front of the queue. */
@@ -329,7 +346,7 @@ static void read_ahead(struct peer *peer)
         if (item->read != NULL || in_memory(p2p, item->hash) != NULL)
             continue;
         struct block_index *index = index_of(p2p, item->hash);
-        if (index == NULL || !may_serve(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
+        if (index == NULL || is_too_deep(p2p, index) || !may_serve(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
             continue;
         if (!start_read(peer, item, index))
             return;

@@ -90,7 +90,14 @@ static void rpc_getblockchaininfo(struct rpc_call *call)
     u256_to_hex(hex, &tip->chain_work);
     jw_key_text(w, "chainwork", hex);
     jw_key_u64(w, "size_on_disk", ledger_stats(ledger).disk_b);
-    jw_key_bool(w, "pruned", false);
+    jw_key_bool(w, "pruned", ledger_is_pruning(ledger));
+    if (ledger_is_pruning(ledger)) {
+        uint64_t target_b = ledger_stats(ledger).prune_target_b;
+        jw_key_i64(w, "pruneheight", ledger_prune_height(ledger));
+        jw_key_bool(w, "automatic_pruning", target_b != PRUNE_MANUAL);
+        if (target_b != PRUNE_MANUAL)
+            jw_key_u64(w, "prune_target_size", target_b);
+    }
     if (chain->signet_challenge.size_b > 0)
         jw_key_hex(w, "signet_challenge", chain->signet_challenge.data, chain->signet_challenge.size_b);
     rpc_show_warnings(w, call->ctx);

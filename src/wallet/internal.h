@@ -197,6 +197,7 @@ void label_store(struct wallet *wallet, struct span script, struct span label, s
 int32_t addresses_branch(const struct wallet *wallet, enum wallet_kind kind, bool internal); /* -1: none */
 
 /* ---- scan.c ---- */
+bool scan_may_go_live(const struct wallet *wallet, struct fail *why) MUST_USE; /* its blocks are still there */
 void scan_go_live(struct wallet *wallet); /* resolves the locator, blocks of transactions; starts following */
 void scan_follow(struct wallet *wallet);
 void scan_on_ledger(struct wallet *wallet, const struct ledger_effect *effect);

@@ -29,6 +29,15 @@ static void resolve_blocks(struct wallet *wallet);
 
 static const struct fail no_fail = {.kind = FAIL_NONE};
 
+bool scan_may_go_live(const struct wallet *wallet, struct fail *why)
+{
+    struct ledger *ledger = wallet->all->ledger;
+    const struct block_index *synced = ledger_find_fork(ledger, wallet->locator, wallet->locator_count);
+    return synced->height + 1 >= ledger_prune_height(ledger) ||
+           fail_request(why, -4, "Prune: last wallet synchronisation goes beyond pruned data. You need to -reindex "
+               "(download the whole blockchain again in case of a pruned node)");
+}
+
 void scan_go_live(struct wallet *wallet)
 {
     wallet->synced = ledger_find_fork(wallet->all->ledger, wallet->locator, wallet->locator_count);
@@ -103,6 +112,12 @@ void wallet_rescan(struct wallet *wallet, int32_t from_height, struct ledger_don
         done.fn(done.ctx, &why);
         return;
     }
+    if (start->height + 1 < ledger_prune_height(wallet->all->ledger)) {
+        fail_request(&why, -1, "Can't rescan beyond pruned data. Use RPC call getblockchaininfo to determine your "
+            "pruned height.");
+        done.fn(done.ctx, &why);
+        return;
+    }
     wallet->scanning = true;
     wallet->abort_scan = false;
     wallet->scan_from = start->height;
@@ -125,6 +140,21 @@ bool wallet_is_scanning(const struct wallet *wallet, double *progress, int64_t *
     *progress = all > 0 ? (double)past / (double)all : 1;
     *duration_s = (env_steady_us(wallet->all->env) - wallet->scan_start_us) / 1000000;
     return true;
+}
+
+int32_t wallets_need_from(const struct wallets *all)
+{
+    int32_t least = INT32_MAX;
+    const struct block_index *tip = ledger_tip(all->ledger);
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct wallet *wallet = all->loaded[i];
+        const struct block_index *again = wallet->again;
+        if (wallet->synced != tip && wallet->synced->height + 1 < least)
+            least = wallet->synced->height + 1;
+        if (again != NULL && again->height < least)
+            least = again->height;
+    }
+    return least;
 }
 
 void wallet_abort_rescan(struct wallet *wallet)

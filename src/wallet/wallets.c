@@ -426,6 +426,7 @@ static void open_done(struct job *job)
     all->busy--;
     if (open->ok && wallets_find(all, span_text(wallet->name)) != NULL)
         open->ok = fail_request(&open->why, -35, "Wallet \"%s\" is already loaded.", wallet->name);
+    open->ok = open->ok && scan_may_go_live(wallet, &open->why);
     if (open->ok) {
         fail_clear(&open->why);
         all->loaded[all->count++] = wallet;

@@ -16,6 +16,9 @@
 #include "coin/ledger/index.h"
 #include "coin/primitives/coin.h"
 
+#define PRUNE_MANUAL UINT64_MAX
+#define PRUNE_KEEP_BLOCKS 288 /* below the tip: for reorganisations and for limited peers (BIP159) */
+
 struct ledger;
 struct ledger_options {
     const char *dir;        /* the chain's folder: blocks/, chainstate/, indexes/ lie there */
@@ -33,6 +36,7 @@ struct ledger_options {
     int32_t stop_at_height; /* 0: never; nothing above it is connected */
     bool reindex;            /* forget index and chainstate, read the block files again */
     bool reindex_chainstate; /* forget the chainstate only */
+    uint64_t prune_target_b; /* 0: keep all blocks; PRUNE_MANUAL: delete when told; else so much may stay */
     const char *const *load_files; /* blocks are taken from these too; ends with NULL */
 };
 
@@ -65,7 +69,7 @@ double ledger_progress(const struct ledger *ledger);          /* 0..1, verificat
 /* All headers, in no order: start with *cursor = 0, NULL ends. */
 struct block_index *ledger_next(const struct ledger *ledger, uint32_t *cursor);
 struct ledger_stats {
-    uint64_t coins_cached, cache_b, cache_limit_b, disk_b;
+    uint64_t coins_cached, cache_b, cache_limit_b, disk_b, prune_target_b;
     uint32_t headers, blocks_in_flight;
     uint64_t flushes, coins_read;
 };
@@ -165,6 +169,15 @@ void block_undo_free(struct block_undo *undo);
 /* FAIL_REQUEST -1 "Block not available (pruned data)" and the like come through done too.
  * REFUSED (false): queue full. */
 bool ledger_read_block(struct ledger *ledger, struct block_read *read) MUST_USE;
+
+/* ---- pruning ---- */
+bool ledger_is_pruning(const struct ledger *ledger); /* -prune is on, whether or not anything is gone yet */
+/* From this height on every block of the active chain is here; 0: all are. */
+int32_t ledger_prune_height(const struct ledger *ledger);
+/* Deletes the files whose blocks are all at most so high, as far as the kept ones allow; done when gone. */
+void ledger_prune(struct ledger *ledger, int32_t height, struct ledger_done done);
+/* Somebody still has to read the blocks from here on (a wallet that is behind). INT32_MAX: nobody has. */
+void ledger_keep_from(struct ledger *ledger, int32_t height);
 
 /* ---- scanning all coins ---- */
 struct coins_scan { /* embedded by the asker */

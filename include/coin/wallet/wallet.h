@@ -212,6 +212,8 @@ void wallet_mark_backed_up(struct wallet *wallet);
 void wallet_backup(struct wallet *wallet, const char *path, struct ledger_done done);
 /* Looks at the blocks from a height on again; done when it has caught up. */
 void wallet_rescan(struct wallet *wallet, int32_t from_height, struct ledger_done done);
+/* The lowest height whose block a loaded wallet still has to read; INT32_MAX: none. */
+int32_t wallets_need_from(const struct wallets *all);
 bool wallet_is_scanning(const struct wallet *wallet, double *progress, int64_t *duration_s);
 void wallet_abort_rescan(struct wallet *wallet);
 
