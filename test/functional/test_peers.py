@@ -120,9 +120,10 @@ class Neighbours(CoinTest):
 
     def test_addresses_spread(self):
         a, b = (self.node().start() for _ in range(2))
-        known = {f"{n}.8.4.4" for n in range(20, 80)}
-        for address in known:
-            self.assertTrue(a.addpeeraddress(address, 18444)["success"])
+        # An address has one place in a table keyed by chance: of sixty, one in forty runs finds a taken one.
+        known = {address for address in (f"{n}.8.4.4" for n in range(20, 80))
+                 if a.addpeeraddress(address, 18444)["success"]}
+        self.assertGreater(len(known), 55)
         self.assertEqual({x["address"] for x in a.getnodeaddresses(0)}, known)
         self.assertEqual({x["address"] for x in a.getrawaddrman()["new"].values()}, known)
         self.assertEqual(a.getaddrmaninfo()["all_networks"]["total"], len(known))
