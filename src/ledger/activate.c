@@ -59,6 +59,7 @@ void ledger_pump(struct ledger *ledger)
             tests_advance(ledger);
             advance(ledger);
         }
+        indexes_advance(ledger);
         prune_advance(ledger);
         flush_advance(ledger);
         coins_requests_advance(ledger);

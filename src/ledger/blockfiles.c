@@ -304,6 +304,25 @@ bool blockfiles_read(const struct blockfiles *files, uint32_t number, uint32_t p
     return read_record(files, false, number, pos_b, size_b, 0, out, why);
 }
 
+bool blockfiles_read_part(const struct blockfiles *files, uint32_t number, uint32_t pos_b,
+    uint32_t size_b, struct buf *out, struct fail *why)
+{
+    char path[PATH_SIZE_B];
+    if (!file_path(files, false, number, path, why))
+        return false;
+    struct file *file = files->disk->open(files->disk->ctx, path, FILE_READ, why);
+    if (file == NULL)
+        return false;
+    uint8_t *room = buf_reserve(out, size_b);
+    bool ok = room != NULL ? file_read_at(file, pos_b, room, size_b, why) : fail_oom(why, "block from disk");
+    file_close(file);
+    if (!ok)
+        return false;
+    apply_key(files->key, pos_b, room, size_b);
+    out->size_b += size_b;
+    return true;
+}
+
 bool blockfiles_read_undo(const struct blockfiles *files, uint32_t number, uint32_t pos_b,
     uint32_t size_b, const struct block_id *prev, struct buf *out, struct fail *why)
 {

@@ -86,6 +86,9 @@ uint64_t blockfiles_size_b(const struct blockfiles *files);
 /* Thread: any. FAIL_LOCAL names the file and the remedy. */
 bool blockfiles_read(const struct blockfiles *files, uint32_t file, uint32_t pos_b, uint32_t size_b,
     struct buf *out, struct fail *why) MUST_USE;
+/* Some bytes, from anywhere in a block. */
+bool blockfiles_read_part(const struct blockfiles *files, uint32_t file, uint32_t pos_b, uint32_t size_b,
+    struct buf *out, struct fail *why) MUST_USE;
 bool blockfiles_read_undo(const struct blockfiles *files, uint32_t file, uint32_t pos_b,
     uint32_t size_b, const struct block_id *prev, struct buf *out, struct fail *why) MUST_USE;
 

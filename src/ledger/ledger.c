@@ -20,7 +20,6 @@
 static bool set_options(
     struct ledger *ledger, const struct ledger_options *options, struct fail *why);
 static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fail *why);
-static bool remove_folder(struct ledger *ledger, const char *path, struct fail *why);
 static void finish_stop(struct ledger *ledger);
 static bool take_effect(struct ledger *ledger, struct ledger_effect *out);
 
@@ -45,7 +44,7 @@ struct ledger *ledger_open(const struct env *env, const struct chain *chain,
     ledger->precious_sequence = SEQUENCE_FIRST - 1;
     uint64_t reindex_from = 0;
     if (!set_options(ledger, options, why) || !open_stores(ledger, &reindex_from, why) ||
-        !ledger_load(ledger, why) ||
+        !ledger_load(ledger, why) || !indexes_open(ledger, why) ||
         !import_open(ledger, options->load_files, reindex_from, why)) {
         ledger_free(ledger);
         return NULL;
@@ -93,9 +92,10 @@ static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fa
         !disk->make_dir(disk->ctx, ledger->blocks_dir, why))
         return false;
     if ((ledger->options.reindex || ledger->options.reindex_chainstate) &&
-        !remove_folder(ledger, coins_path, why))
+        !ledger_remove_folder(ledger, coins_path, why))
         return false;
-    if (ledger->options.reindex && !remove_folder(ledger, index_path, why))
+    if (ledger->options.reindex &&
+        (!ledger_remove_folder(ledger, index_path, why) || !indexes_wipe(ledger, why)))
         return false;
     uint8_t key[8] = {0};
     if (ledger->options.xor_blocks)
@@ -113,7 +113,7 @@ static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fa
     if (ledger->index_kv == NULL)
         return false;
     if (!markers_check(ledger, reindex_from, why) ||
-        (ledger->reindexing && !ledger->reindex_marked && !remove_folder(ledger, coins_path, why)))
+        (ledger->reindexing && !ledger->reindex_marked && !ledger_remove_folder(ledger, coins_path, why)))
         return false;
     ledger->reindex_marked = ledger->reindexing;
     size_t cache_b = ledger->options.dbcache_b / 8;
@@ -139,8 +139,7 @@ static bool remove_entry(void *arg, const char *name)
            removal->disk->remove(removal->disk->ctx, path, &removal->why);
 }
 
-/* The files of a store; a store's folder has no folders in it. */
-static bool remove_folder(struct ledger *ledger, const char *path, struct fail *why)
+bool ledger_remove_folder(struct ledger *ledger, const char *path, struct fail *why)
 {
     struct removal removal = {.disk = ledger->env->disk, .path = path};
     if (!removal.disk->exists(removal.disk->ctx, path))
@@ -165,6 +164,7 @@ void ledger_stop(struct ledger *ledger, void (*done)(void *ctx), void *ctx)
     ledger->stop_ctx = ctx;
     scans_abort(ledger);
     coins_requests_drop(ledger);
+    indexes_drop_queries(ledger);
     ledger_pump(ledger);
 }
 
@@ -199,6 +199,7 @@ void ledger_free(struct ledger *ledger)
     while (take_effect(ledger, &effect))
         block_unref(effect.block);
     import_free(ledger->import);
+    indexes_free(ledger);
     blockfiles_close(&ledger->files);
     kv_close(ledger->coins_kv);
     kv_close(ledger->index_kv);

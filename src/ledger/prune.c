@@ -128,14 +128,15 @@ void prune_advance(struct ledger *ledger)
     }
     bool automatic = ledger->options.prune_target_b != PRUNE_MANUAL &&
                      ledger->file_use_b + PRUNE_RESERVE_B > ledger->options.prune_target_b &&
-                     (ledger->prune_tried != ledger->tip || ledger->prune_tried_b != ledger->file_use_b);
+                     (ledger->prune_tried_height != last_prunable(ledger, INT32_MAX) ||
+                         ledger->prune_tried_b != ledger->file_use_b);
     if (!automatic && !ledger->prune_asked)
         return;
     struct prune_job *prune = mem_new(sizeof *prune);
     prune->ledger = ledger;
     if (!choose(ledger, prune)) {
         mem_free(prune);
-        ledger->prune_tried = ledger->tip; /* nothing changes before the next block */
+        ledger->prune_tried_height = last_prunable(ledger, INT32_MAX); /* nothing changes before that does */
         ledger->prune_tried_b = ledger->file_use_b;
         if (ledger->prune_asked)
             answer(ledger, &(struct fail){.kind = FAIL_NONE});
@@ -180,8 +181,10 @@ static bool may_go(const struct ledger *ledger, uint32_t file, int32_t last_heig
 static int32_t last_prunable(const struct ledger *ledger, int32_t asked)
 {
     int32_t last = ledger->tip->height - PRUNE_KEEP_BLOCKS;
+    int32_t keep_from = indexes_keep_from(ledger);
+    keep_from = keep_from < ledger->keep_from ? keep_from : ledger->keep_from;
     last = asked < last ? asked : last;
-    return ledger->keep_from - 1 < last ? ledger->keep_from - 1 : last;
+    return keep_from - 1 < last ? keep_from - 1 : last;
 }
 
 /* ---- forgetting ---- */
@@ -269,7 +272,7 @@ static void remove_done(struct job *job)
     mem_free(prune);
     if (ledger->prune_asked && (count < PRUNE_FILES_MAX || why.kind != FAIL_NONE))
         answer(ledger, &why);
-    ledger->prune_tried = NULL; /* perhaps more of them */
+    ledger->prune_tried_height = -1; /* perhaps more of them */
     ledger_pump(ledger);
 }
 

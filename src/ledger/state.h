@@ -21,6 +21,7 @@
 #include "coin/ledger/kv.h"
 #include "coin/ledger/ledger.h"
 #include "coins.h"
+#include "indexer.h"
 #include "tree.h"
 
 #define INTAKE_MAX 256 /* offered blocks without a verdict */
@@ -276,8 +277,9 @@ struct ledger {
     int32_t prune_height, keep_from, prune_asked_height;
     bool pruning, prune_asked;
     struct ledger_done prune_done;
-    const struct block_index *prune_tried; /* at this tip, with so much stored, nothing could go */
+    int32_t prune_tried_height; /* up to this height, with so much stored, nothing could go */
     uint64_t prune_tried_b;
+    struct indexes *indexes; /* indexes.c; NULL: all are off */
     struct import *import; /* import.c; NULL: no file is being read */
     bool reindexing, reindex_marked; /* the latter: the index store says so */
     uint64_t disk_b; /* of the block files, as the writer last said */
@@ -296,6 +298,8 @@ void ledger_done_later(struct ledger *ledger, struct ledger_done done, const str
 void ledger_try_stop(struct ledger *ledger);
 bool ledger_set_active(struct ledger *ledger, struct block_index *index, struct fail *why) MUST_USE;
 void ledger_update_initial_download(struct ledger *ledger);
+/* The files of a folder that has no folders in it, if there is one. */
+bool ledger_remove_folder(struct ledger *ledger, const char *path, struct fail *why) MUST_USE;
 
 /* deployments.c */
 void deployments_init(struct ledger *ledger, const uint64_t seed[2]);

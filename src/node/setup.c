@@ -29,6 +29,7 @@ static void list(const char *out[SETUP_LIST_MAX + 1], const struct config *confi
 static bool flag_or(const struct config *config, const char *name, bool otherwise);
 static bool read_ledger(struct setup *s, const struct config *config, struct fail *why);
 static bool read_prune(struct ledger_options *o, const struct config *config, struct fail *why);
+static bool read_indexes(struct ledger_options *o, const struct config *config, struct fail *why);
 static bool read_assumptions(struct setup *s, const struct config *config, struct fail *why);
 static bool read_mempool(struct setup *s, const struct config *config, const struct chain *chain,
     struct fail *why);
@@ -66,7 +67,8 @@ static bool read_ledger(struct setup *s, const struct config *config, struct fai
         !number(&age, config, "maxtipage", 24 * 60 * 60, 1, INT32_MAX, why) ||
         !number(&check_blocks, config, "checkblocks", 6, 0, INT32_MAX, why) ||
         !number(&check_level, config, "checklevel", 1, 0, 4, why) ||
-        !number(&stop_at, config, "stopatheight", 0, 0, INT32_MAX, why) || !read_prune(o, config, why))
+        !number(&stop_at, config, "stopatheight", 0, 0, INT32_MAX, why) || !read_prune(o, config, why) ||
+        !read_indexes(o, config, why))
         return false;
     list(s->load_files, config, "loadblock");
     o->load_files = s->load_files;
@@ -82,6 +84,19 @@ static bool read_ledger(struct setup *s, const struct config *config, struct fai
     o->stop_at_height = (int32_t)stop_at;
     o->reindex = config_flag(config, "reindex");
     o->reindex_chainstate = config_flag(config, "reindex-chainstate");
+    return true;
+}
+
+static bool read_indexes(struct ledger_options *o, const struct config *config, struct fail *why)
+{
+    const char *filters = config_text(config, "blockfilterindex");
+    bool basic = strcmp(filters, "basic") == 0 || strcmp(filters, "1") == 0 || *filters == 0;
+    if (!basic && strcmp(filters, "0") != 0)
+        return fail_request(why, 0, "Unknown -blockfilterindex value %s.", filters);
+    o->indexes = (config_flag(config, "txindex") ? 1u << INDEX_TX : 0u) |
+                 (config_flag(config, "txospenderindex") ? 1u << INDEX_SPENDER : 0u) |
+                 (basic ? 1u << INDEX_FILTER : 0u) |
+                 (config_flag(config, "coinstatsindex") ? 1u << INDEX_STATS : 0u);
     return true;
 }
 

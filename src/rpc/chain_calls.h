@@ -15,6 +15,8 @@ double rpc_difficulty(const struct block_index *index);
 int32_t rpc_confirmations(const struct ledger *ledger, const struct block_index *index);
 /* The block that argument i names; -5 "Block not found". */
 struct block_index *rpc_arg_block(const struct rpc_call *call, uint32_t i, struct fail *why);
+/* The same, or a height of the active chain. */
+struct block_index *rpc_arg_hash_or_height(const struct rpc_call *call, uint32_t i, struct fail *why);
 
 /* tip_wait.c */
 void rpc_waitfornewblock(struct rpc_call *call);
@@ -34,7 +36,19 @@ void rpc_decodescript(struct rpc_call *call);
 
 /* scan.c */
 void rpc_scantxoutset(struct rpc_call *call);
-void rpc_gettxoutsetinfo(struct rpc_call *call);
 void rpc_scan_on_stop(struct rpc_ctx *ctx);
+
+/* set_info.c */
+void rpc_gettxoutsetinfo(struct rpc_call *call);
+
+/* spenders.c */
+void rpc_gettxspendingprevout(struct rpc_call *call);
+
+/* scanblocks.c */
+void rpc_scanblocks(struct rpc_call *call);
+void rpc_scanblocks_on_stop(struct rpc_ctx *ctx);
+
+/* indexes.c: argument i asks for basic filters, and there are some. */
+bool rpc_wants_filters(const struct rpc_call *call, uint32_t i, struct fail *why) MUST_USE;
 
 #endif

@@ -2,11 +2,10 @@
 
 #include <string.h>
 
+#include "chain_calls.h"
 #include "coin/base/mem.h"
 #include "coin/mempool/mempool.h"
 #include "coin/rpc/groups.h"
-
-#define OUTPOINTS_MAX 100000
 
 static void rpc_getmempoolinfo(struct rpc_call *call)
 {
@@ -242,56 +241,6 @@ static void rpc_getmempooldescendants(struct rpc_call *call)
     show_relatives(call, true);
 }
 
-/* ---- who spends what ---- */
-
-static bool show_spender(struct rpc_call *call, const struct json *v, bool with_tx, struct fail *why)
-{
-    struct json_writer *w = &call->out;
-    struct outpoint outpoint;
-    int64_t vout;
-    char hex[ID_HEX_SIZE_B];
-    if (!rpc_expect(v, JSON_OBJECT, why) || !rpc_hash_value(outpoint.txid.b, json_get(v, "txid"), "txid", why))
-        return false;
-    if (json_get(v, "vout") == NULL || !json_to_i64(&vout, json_get(v, "vout"), "vout", why))
-        return fail_request(why, RPC_INVALID_PARAMETER, "Invalid parameter, missing vout key");
-    if (vout < 0 || vout > UINT32_MAX)
-        return fail_request(why, RPC_INVALID_PARAMETER, "Invalid parameter, vout cannot be negative");
-    outpoint.index = (uint32_t)vout;
-    const struct mempool_entry *spender = mempool_spender(call->ctx->mempool, &outpoint);
-    jw_object(w);
-    hash_to_hex(hex, outpoint.txid.b);
-    jw_key_text(w, "txid", hex);
-    jw_key_u64(w, "vout", outpoint.index);
-    if (spender != NULL) {
-        hash_to_hex(hex, spender->tx->txid.b);
-        jw_key_text(w, "spendingtxid", hex);
-        if (with_tx)
-            jw_key_hex(w, "spendingtx", spender->tx->raw.data, spender->tx->raw.size_b);
-    }
-    jw_end_object(w);
-    return true;
-}
-
-static void rpc_gettxspendingprevout(struct rpc_call *call)
-{
-    struct fail why;
-    const struct json *list = call->args[0];
-    const struct json *wish = rpc_has_arg(call, 1) ? json_get(call->args[1], "return_spending_tx") : NULL;
-    if (list->count == 0 || list->count > OUTPOINTS_MAX) {
-        rpc_error(call, RPC_INVALID_PARAMETER, "Invalid parameter, outputs are missing");
-        return;
-    }
-    jw_array(&call->out);
-    for (const struct json *v = list->first; v != NULL; v = v->next) {
-        if (!show_spender(call, v, wish != NULL && wish->type == JSON_TRUE, &why)) {
-            rpc_fail(call, &why);
-            return;
-        }
-    }
-    jw_end_array(&call->out);
-    rpc_ok(call);
-}
-
 /* ---- the file ---- */
 
 static void on_saved(void *ctx, const struct fail *why)
@@ -353,7 +302,7 @@ const struct rpc_method rpc_mempool_methods[] = {
     {.name = "getmempooldescendants", .summary = "Lists what depends on a transaction of the mempool.",
         .args = relatives_args, .result = "an array of ids, or an object", .example = "TXID",
         .run = rpc_getmempooldescendants},
-    {.name = "gettxspendingprevout", .summary = "Finds the transactions of the mempool that spend outputs.",
+    {.name = "gettxspendingprevout", .summary = "Finds who spends outputs, in the mempool and (with -txospenderindex) in the chain.",
         .args = spending_args, .result = "an array of objects",
         .example = "\"[{\\\"txid\\\":\\\"TXID\\\",\\\"vout\\\":0}]\"", .run = rpc_gettxspendingprevout},
     {.name = "savemempool", .summary = "Writes the mempool to disk.", .result = "{\"filename\":…}", .example = "",

@@ -5,6 +5,7 @@
 const struct rpc_group rpc_groups[] = {
     {"Blockchain", rpc_blockchain_methods},
     {"Control", rpc_control_methods},
+    {"Indexes", rpc_index_methods},
     {"Mempool", rpc_mempool_methods},
     {"Mining", rpc_mining_methods},
     {"Network", rpc_net_methods},

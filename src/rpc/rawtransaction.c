@@ -4,6 +4,7 @@
 
 #include "chain_calls.h"
 #include "coin/base/mem.h"
+#include "coin/ledger/indexes.h"
 #include "coin/mempool/mempool.h"
 #include "coin/rpc/groups.h"
 #include "coin/script/address.h"
@@ -114,6 +115,26 @@ static void on_read(struct block_read *read, const struct fail *why)
     mem_free(get);
 }
 
+static void read_from(
+    struct rpc_call *call, struct block_index *index, const struct txid *id, int64_t verbosity, bool named)
+{
+    struct get_tx *get = mem_new(sizeof *get);
+    get->call = call;
+    get->id = *id;
+    get->verbosity = verbosity;
+    get->named_block = named;
+    get->read = (struct block_read){
+        .index = index,
+        .want_block = true,
+        .want_undo = verbosity >= 2 && (index->status & BLOCK_HAVE_UNDO) != 0,
+        .done = on_read,
+    };
+    if (ledger_read_block(call->ctx->ledger, &get->read))
+        return;
+    mem_free(get);
+    rpc_error(call, RPC_MISC_ERROR, "Too many blocks are being read now, try again");
+}
+
 static bool read_verbosity(int64_t *out, const struct rpc_call *call, struct fail *why)
 {
     *out = 0;
@@ -134,21 +155,64 @@ static void find_in_block(struct rpc_call *call, const struct txid *id, int64_t 
         rpc_fail(call, &why);
         return;
     }
-    struct get_tx *get = mem_new(sizeof *get);
-    get->call = call;
-    get->id = *id;
-    get->verbosity = verbosity;
-    get->named_block = true;
-    get->read = (struct block_read){
-        .index = index,
-        .want_block = true,
-        .want_undo = verbosity >= 2 && (index->status & BLOCK_HAVE_UNDO) != 0,
-        .done = on_read,
-    };
-    if (ledger_read_block(call->ctx->ledger, &get->read))
+    read_from(call, index, id, verbosity, true);
+}
+
+/* By the index: its answer names the block, which is then read. */
+struct find_tx {
+    struct tx_query query; /* first: the callback gets it */
+    struct rpc_call *call;
+    int64_t verbosity;
+};
+
+static void not_found(struct rpc_call *call)
+{
+    struct index_state index = ledger_index_state(call->ctx->ledger, INDEX_TX);
+    rpc_error(call, RPC_INVALID_ADDRESS_OR_KEY, "%s. Use gettransaction for wallet transactions.",
+        !index.enabled  ? "No such mempool transaction. Use -txindex or provide a block hash to enable blockchain "
+                          "transaction queries"
+        : !index.synced ? "No such mempool transaction. Blockchain transactions are still in the process of being "
+                          "indexed"
+                        : "No such mempool or blockchain transaction");
+}
+
+static void on_found(struct index_query *query, const struct fail *why)
+{
+    struct find_tx *find = (struct find_tx *)query;
+    struct rpc_call *call = find->call;
+    struct tx *tx = find->query.result.tx;
+    struct block_index *index = NULL;
+    if (find->query.result.found)
+        index = ledger_find(call->ctx->ledger, &find->query.result.block);
+    if (why->kind != FAIL_NONE) {
+        rpc_fail(call, why);
+    } else if (index == NULL) {
+        not_found(call);
+    } else if (find->verbosity <= 0) {
+        jw_hex(&call->out, tx->raw.data, tx->raw.size_b);
+        rpc_ok(call);
+    } else {
+        read_from(call, index, &find->query.txid, find->verbosity, false);
+    }
+    tx_unref(tx);
+    mem_free(find);
+}
+
+static void find_in_index(struct rpc_call *call, const struct txid *id, int64_t verbosity)
+{
+    struct find_tx *find = mem_new(sizeof *find);
+    find->call = call;
+    find->verbosity = verbosity;
+    find->query.txid = *id;
+    find->query.query.kind = INDEX_TX;
+    find->query.query.done = on_found;
+    if (ledger_ask_index(call->ctx->ledger, &find->query.query))
         return;
-    mem_free(get);
-    rpc_error(call, RPC_MISC_ERROR, "Too many blocks are being read now, try again");
+    mem_free(find);
+    if (ledger_index_state(call->ctx->ledger, INDEX_TX).enabled)
+        rpc_error(call, RPC_MISC_ERROR, "The index is busy, try again");
+    else
+        not_found(call);
 }
 
 static void rpc_getrawtransaction(struct rpc_call *call)
@@ -164,11 +228,14 @@ static void rpc_getrawtransaction(struct rpc_call *call)
         find_in_block(call, &id, verbosity);
         return;
     }
+    if (txid_equal(&id, &call->ctx->chain->genesis->txs[0].txid)) {
+        rpc_error(call, RPC_INVALID_ADDRESS_OR_KEY,
+            "The genesis block coinbase is not considered an ordinary transaction and cannot be retrieved");
+        return;
+    }
     const struct mempool_entry *entry = mempool_find(call->ctx->mempool, &id);
     if (entry == NULL) {
-        rpc_error(call, RPC_INVALID_ADDRESS_OR_KEY, "No such mempool transaction. Use -txindex or provide a block hash "
-                                                    "to enable blockchain transaction queries. Use gettransaction for "
-                                                    "wallet transactions.");
+        find_in_index(call, &id, verbosity);
         return;
     }
     if (verbosity <= 0)

@@ -1,13 +1,11 @@
-/* Walks over all coins: scantxoutset and gettxoutsetinfo. One walk at a time, since each reads the whole
- * chainstate; a second is refused. A job expands the descriptors before the walk. What the hashes of the set are is
- * told in set_hash.h. */
+/* scantxoutset: a walk over all coins. One at a time, since it reads the whole chainstate; a second is refused.
+ * A job expands the descriptors before the walk. */
 
 #include <string.h>
 
 #include "chain_calls.h"
 #include "coin/base/mem.h"
 #include "coin/descriptor/descriptor.h"
-#include "coin/ledger/set_hash.h"
 #include "scan_objects.h"
 
 #define SCAN_HITS_MAX 1000000
@@ -22,19 +20,12 @@ struct coin_scan {
     struct rpc_call *call;
     struct fail why;
     bool aborted;
-    /* scantxoutset */
     struct scan_objects objects;
     struct arena arena; /* scripts of the hits */
     struct hit *hits;
     uint32_t hit_count, hit_capacity;
     bool too_many;
     uint64_t seen;
-    /* gettxoutsetinfo */
-    bool counting;
-    struct set_hash hash;
-    struct txid last_txid;
-    uint64_t txs, bogosize_b;
-    int64_t total_sat;
 };
 
 static void scan_free(struct coin_scan *scan)
@@ -42,7 +33,6 @@ static void scan_free(struct coin_scan *scan)
     scan_objects_clear(&scan->objects);
     mem_free(scan->hits);
     arena_clear(&scan->arena);
-    set_hash_clear(&scan->hash);
     mem_free(scan);
 }
 
@@ -69,7 +59,6 @@ static struct coin_scan *scan_begin(struct rpc_call *call)
     scan->call = call;
     scan_objects_init(&scan->objects);
     arena_init(&scan->arena, 0);
-    set_hash_init(&scan->hash, SET_HASH_NONE);
     call->ctx->scan = scan;
     return scan;
 }
@@ -225,7 +214,7 @@ void rpc_scantxoutset(struct rpc_call *call)
     } else if (span_is(action, "start")) {
         scan_start(call);
     } else if (span_is(action, "status")) {
-        if (scan == NULL || scan->counting) {
+        if (scan == NULL) {
             jw_null(&call->out);
         } else {
             jw_object(&call->out);
@@ -234,7 +223,7 @@ void rpc_scantxoutset(struct rpc_call *call)
         }
         rpc_ok(call);
     } else if (span_is(action, "abort")) {
-        bool running = scan != NULL && !scan->counting;
+        bool running = scan != NULL;
         if (running)
             rpc_scan_on_stop(call->ctx);
         jw_bool(&call->out, running);
@@ -243,99 +232,4 @@ void rpc_scantxoutset(struct rpc_call *call)
         rpc_error(call, RPC_INVALID_PARAMETER, "Invalid action '%.*s'", action.size_b > 64 ? 64 : (int)action.size_b,
             (const char *)action.data);
     }
-}
-
-/* ---- gettxoutsetinfo ---- */
-
-static const char *const set_hash_names[] = {
-    [SET_HASH_NONE] = "none", [SET_HASH_SERIALIZED] = "hash_serialized_3", [SET_HASH_MUHASH] = "muhash"};
-#define SET_HASH_KINDS (sizeof set_hash_names / sizeof *set_hash_names)
-#define COIN_BOGOSIZE_B 50 /* what a coin is said to take on disk, without its script */
-
-static bool each_counted(struct coins_scan *walker, const struct outpoint *outpoint, const struct coin *coin) /* worker */
-{
-    struct coin_scan *scan = (struct coin_scan *)walker;
-    if (scan->seen == 0 || !txid_equal(&scan->last_txid, &outpoint->txid)) {
-        scan->txs++;
-        scan->last_txid = outpoint->txid;
-    }
-    scan->seen++;
-    scan->total_sat += coin->value_sat;
-    scan->bogosize_b += COIN_BOGOSIZE_B + coin->script.size_b;
-    return set_hash_add(&scan->hash, outpoint, coin, &scan->why);
-}
-
-/* On the loop: nothing was ever removed from the set, so all that is left to do are the coins of one transaction. */
-static bool show_set_hash(struct json_writer *w, struct set_hash *h, struct fail *why)
-{
-    uint8_t hash[32];
-    char hex[ID_HEX_SIZE_B];
-    if (h->kind == SET_HASH_NONE)
-        return true;
-    if (!set_hash_end(h, hash, why))
-        return false;
-    hash_to_hex(hex, hash);
-    jw_key_text(w, set_hash_names[h->kind], hex);
-    return true;
-}
-
-static void on_counted(struct coins_scan *walker, const struct fail *why)
-{
-    struct coin_scan *scan = (struct coin_scan *)walker;
-    struct json_writer *w = &scan->call->out;
-    struct fail failed = *why;
-    char hex[ID_HEX_SIZE_B];
-    if (failed.kind == FAIL_NONE)
-        failed = scan->why;
-    if (failed.kind == FAIL_NONE && scan->aborted)
-        fail_request(&failed, RPC_MISC_ERROR, "Shutting down");
-    if (failed.kind != FAIL_NONE) {
-        scan_end(scan, &failed);
-        return;
-    }
-    jw_object(w);
-    jw_key_i64(w, "height", scan->scan.tip->height);
-    hash_to_hex(hex, scan->scan.tip->id.b);
-    jw_key_text(w, "bestblock", hex);
-    jw_key_u64(w, "txouts", scan->seen);
-    jw_key_u64(w, "bogosize", scan->bogosize_b);
-    if (!show_set_hash(w, &scan->hash, &failed)) {
-        scan_end(scan, &failed);
-        return;
-    }
-    jw_key_u64(w, "transactions", scan->txs);
-    jw_key_u64(w, "disk_size", ledger_stats(scan->call->ctx->ledger).disk_b);
-    jw_key_amount(w, "total_amount", scan->total_sat);
-    jw_end_object(w);
-    scan_end(scan, &failed);
-}
-
-void rpc_gettxoutsetinfo(struct rpc_call *call)
-{
-    struct fail why;
-    struct span type;
-    if (!rpc_arg_text(&type, call, 0, "hash_serialized_3", &why)) {
-        rpc_fail(call, &why);
-        return;
-    }
-    uint32_t kind = 0;
-    while (kind < SET_HASH_KINDS && !span_is(type, set_hash_names[kind]))
-        kind++;
-    if (kind == SET_HASH_KINDS) {
-        rpc_error(call, RPC_INVALID_PARAMETER, "'%.*s' is not a valid hash_type", type.size_b > 64 ? 64 : (int)type.size_b,
-            (const char *)type.data);
-        return;
-    }
-    if (rpc_has_arg(call, 1)) {
-        rpc_error(call, RPC_INVALID_PARAMETER, "Querying specific block heights requires coinstatsindex");
-        return;
-    }
-    struct coin_scan *scan = scan_begin(call);
-    if (scan == NULL)
-        return;
-    scan->counting = true;
-    set_hash_init(&scan->hash, (enum set_hash_kind)kind);
-    scan->scan.each = each_counted;
-    scan->scan.done = on_counted;
-    walk(scan);
 }

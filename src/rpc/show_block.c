@@ -47,6 +47,22 @@ struct block_index *rpc_arg_block(const struct rpc_call *call, uint32_t i, struc
     return index;
 }
 
+struct block_index *rpc_arg_hash_or_height(const struct rpc_call *call, uint32_t i, struct fail *why)
+{
+    int64_t height;
+    int32_t tip = ledger_tip(call->ctx->ledger)->height;
+    if (call->args[i]->type != JSON_NUMBER)
+        return rpc_expect(call->args[i], JSON_STRING, why) ? rpc_arg_block(call, i, why) : NULL;
+    if (!rpc_arg_i64(&height, call, i, 0, why))
+        return NULL;
+    if (height < 0)
+        fail_request(why, RPC_INVALID_PARAMETER, "Target block height %lld is negative", (long long)height);
+    else if (height > tip)
+        fail_request(why, RPC_INVALID_PARAMETER, "Target block height %lld after current tip %d", (long long)height,
+            (int)tip);
+    return height < 0 || height > tip ? NULL : ledger_at(call->ctx->ledger, (int32_t)height);
+}
+
 static void show_header(struct json_writer *w, const struct ledger *ledger, const struct block_index *index)
 {
     char hex[65];

@@ -1,4 +1,4 @@
-/* What concerns the node's files: pruning, and the indexes. */
+/* What concerns the node's files: pruning. */
 #include "chain_calls.h"
 #include "coin/mempool/mempool.h"
 #include "coin/rpc/groups.h"

@@ -167,4 +167,5 @@ void rpc_blockchain_on_stop(struct rpc_ctx *ctx)
 {
     look(ctx, true);
     rpc_scan_on_stop(ctx);
+    rpc_scanblocks_on_stop(ctx);
 }

@@ -19,6 +19,8 @@
 #define PRUNE_MANUAL UINT64_MAX
 #define PRUNE_KEEP_BLOCKS 288 /* below the tip: for reorganisations and for limited peers (BIP159) */
 
+enum ledger_index { INDEX_TX, INDEX_SPENDER, INDEX_FILTER, INDEX_STATS, INDEX_KINDS }; /* see indexes.h */
+
 struct ledger;
 struct ledger_options {
     const char *dir;        /* the chain's folder: blocks/, chainstate/, indexes/ lie there */
@@ -37,6 +39,7 @@ struct ledger_options {
     bool reindex;            /* forget index and chainstate, read the block files again */
     bool reindex_chainstate; /* forget the chainstate only */
     uint64_t prune_target_b; /* 0: keep all blocks; PRUNE_MANUAL: delete when told; else so much may stay */
+    uint32_t indexes;        /* bits 1 << enum ledger_index */
     const char *const *load_files; /* blocks are taken from these too; ends with NULL */
 };
 

@@ -6,6 +6,7 @@
 
 extern const struct rpc_method rpc_blockchain_methods[];
 extern const struct rpc_method rpc_control_methods[];
+extern const struct rpc_method rpc_index_methods[];
 extern const struct rpc_method rpc_mempool_methods[];
 extern const struct rpc_method rpc_mining_methods[];
 extern const struct rpc_method rpc_net_methods[];

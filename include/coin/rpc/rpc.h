@@ -32,6 +32,7 @@ enum rpc_error {
 
 struct tip_wait;
 struct coin_scan;
+struct block_scan;
 
 /* The node as methods see it: pointers, borrowed; all set before the first call runs. */
 struct rpc_ctx {
@@ -48,6 +49,7 @@ struct rpc_ctx {
     struct rpc_server *server;
     struct tip_wait *tip_waits; /* calls that wait for the tip (tip_wait.c) */
     struct coin_scan *scan;     /* the one walk over all coins, or NULL (scan.c) */
+    struct block_scan *block_scan; /* the one walk over block filters (scanblocks.c) */
     void *node; /* for the three below */
     void (*stop)(void *node);
     void (*set_mock_time)(void *node, int64_t time_s); /* 0: the real clock again */
