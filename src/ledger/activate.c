@@ -462,7 +462,7 @@ static void fail_first(struct ledger *ledger)
     bool ok = true;
     struct fail undo_why;
     while (count-- > 0) {
-        ok = ok && connecting_unapply(ledger, order[count], &undo_why);
+        ok = ok && connecting_unapply(order[count], &undo_why);
         connecting_abandon(ledger, order[count]);
     }
     if (!ok) {
@@ -555,14 +555,8 @@ static void disconnect_begin(struct ledger *ledger)
     struct disconnecting *d = mem_new(sizeof *d);
     d->job = (struct job){.run = disconnect_run, .done = disconnect_done, .lane = JOB_READ};
     d->ledger = ledger;
-    d->index = index;
-    d->block = index->held != NULL ? block_ref(index->held->block) : NULL;
-    d->file = index->file;
-    d->data_pos_b = index->data_pos_b;
-    d->data_size_b = index->data_size_b;
-    d->undo_pos_b = index->undo_pos_b;
-    d->undo_size_b = index->undo_size_b;
-    d->prev = index->prev->id;
+    if (stored_block_find(&d->at, index, NEED_NOTHING) && index->held != NULL) /* perhaps it is in memory only */
+        d->at.block = block_ref(index->held->block);
     ledger->disconnect = d;
     ledger_submit(ledger, &d->job);
 }
@@ -570,20 +564,7 @@ static void disconnect_begin(struct ledger *ledger)
 static void disconnect_run(struct job *job)
 {
     struct disconnecting *d = (struct disconnecting *)job;
-    const struct blockfiles *files = &d->ledger->files;
-    struct buf raw;
-    buf_init(&raw, (size_t)BLOCK_SIZE_MAX_B * 64);
-    bool ok = d->block != NULL ||
-              (blockfiles_read(files, d->file, d->data_pos_b, d->data_size_b, &raw, &d->why) &&
-                  block_decode(&d->block, &raw, &d->why));
-    buf_clear(&raw);
-    buf_init(&raw, (size_t)BLOCK_SIZE_MAX_B * 64);
-    ok = ok &&
-         blockfiles_read_undo(
-             files, d->file, d->undo_pos_b, d->undo_size_b, &d->prev, &raw, &d->why) &&
-         undo_unpack(&d->undo, d->block, buf_span(&raw), &d->why);
-    buf_clear(&raw);
-    if (ok)
+    if (stored_block_read(&d->at, &d->ledger->files, NEED_UNDO, &d->why))
         fail_clear(&d->why);
 }
 
@@ -591,17 +572,12 @@ static void disconnect_done(struct job *job)
 {
     struct disconnecting *d = (struct disconnecting *)job;
     struct ledger *ledger = d->ledger;
-    struct block_index *index = d->index;
+    struct block_index *index = d->at.index;
     struct fail why;
     ledger_job_back(ledger);
     ledger->disconnect = NULL;
     if (d->why.kind != FAIL_NONE) {
-        why = d->why;
-        if (why.kind != FAIL_NO_ROOM)
-            fail_set(&why, FAIL_LOCAL, "damaged",
-                "block %d or its undo data cannot be read (%s); start with -reindex-chainstate",
-                (int)index->height, d->why.detail);
-        ledger_die(ledger, &why);
+        ledger_die(ledger, &d->why);
     } else if (!ledger->fatal && !disconnect_coins(ledger, d)) {
         fail_oom(&why, "disconnecting a block");
         ledger_die(ledger, &why);
@@ -610,18 +586,17 @@ static void disconnect_done(struct job *job)
             ledger->reorg_from = index;
         ledger->tip = index->prev;
         ledger->tip_sequence++;
-        ledger_effect_add(ledger, LEDGER_DISCONNECTED, index, d->block, NULL);
+        ledger_effect_add(ledger, LEDGER_DISCONNECTED, index, d->at.block, NULL);
     }
-    block_undo_free(d->undo);
-    block_unref(d->block);
+    stored_block_clear(&d->at);
     mem_free(d);
     ledger_pump(ledger);
 }
 
 static bool disconnect_coins(struct ledger *ledger, const struct disconnecting *d)
 {
-    const struct block *block = d->block;
-    uint32_t left = d->undo->count;
+    const struct block *block = d->at.block;
+    uint32_t left = d->at.undo->count;
     for (uint32_t t = block->tx_count; t-- > 0;) {
         const struct tx *tx = &block->txs[t];
         for (uint32_t i = 0; i < tx->out_count; i++) {
@@ -631,7 +606,7 @@ static bool disconnect_coins(struct ledger *ledger, const struct disconnecting *
                 return false;
         }
         for (uint32_t i = t > 0 ? tx->in_count : 0; i-- > 0;)
-            if (!coins_untake(&ledger->coins, &tx->in[i].prevout, &d->undo->coins[--left]))
+            if (!coins_untake(&ledger->coins, &tx->in[i].prevout, &d->at.undo->coins[--left]))
                 return false;
     }
     return true;

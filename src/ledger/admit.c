@@ -555,7 +555,7 @@ void tests_advance(struct ledger *ledger)
         ledger->pump_again = ledger->pump_again || c->stage == CONNECT_FETCHED;
         return;
     }
-    if (applied && !connecting_unapply(ledger, c, &why)) {
+    if (applied && !connecting_unapply(c, &why)) {
         ledger_die(ledger, &why);
         return;
     }

@@ -8,16 +8,14 @@
 #include "coin/script/script.h"
 #include "state.h"
 
-static bool collect_unknown(struct ledger *ledger, struct connecting *c);
 static bool wants_bip30(const struct ledger *ledger, const struct connecting *c);
 static void fetched(struct fetch *fetch);
-static bool apply_all(struct ledger *ledger, struct connecting *c);
 static bool apply_bip30(struct ledger *ledger, struct connecting *c);
 static bool apply_tx(struct ledger *ledger, struct connecting *c, uint32_t t);
-static bool take_inputs(struct ledger *ledger, struct connecting *c, const struct tx *tx);
+static bool take_inputs(struct connecting *c, const struct tx *tx);
 static bool check_sequence(
     struct ledger *ledger, struct connecting *c, const struct tx *tx, const struct coin *spent);
-static bool create_outputs(struct ledger *ledger, struct connecting *c, const struct tx *tx);
+static bool create_outputs(struct connecting *c, const struct tx *tx);
 static uint32_t count_checks(const struct connecting *c);
 static bool make_batches(struct connecting *c, uint32_t target);
 static void batch_run(struct job *job);
@@ -29,6 +27,7 @@ struct connecting *connecting_new(struct ledger *ledger, struct block_index *ind
     struct connecting *c = mem_new(sizeof *c);
     c->ledger = ledger;
     c->index = index;
+    c->coins = &ledger->coins;
     arena_init(&c->arena, 0);
     return c;
 }
@@ -58,12 +57,12 @@ void connecting_fetch(struct ledger *ledger, struct connecting *c)
     fetch_clear(&c->fetch);
     memset(&c->fetch, 0, sizeof c->fetch);
     c->stage = CONNECT_FETCHING;
-    if (!collect_unknown(ledger, c)) {
+    if (!connecting_unknown(ledger, c)) {
         fail_oom(&c->why, "coins of a block");
         c->stage = CONNECT_FETCHED;
         return;
     }
-    c->fetch.generation = ledger->coins.generation;
+    c->fetch.generation = c->coins->generation;
     if (c->fetch.count == 0) {
         c->stage = CONNECT_FETCHED;
         return;
@@ -76,7 +75,8 @@ void connecting_fetch(struct ledger *ledger, struct connecting *c)
     }
 }
 
-static bool collect_unknown(struct ledger *ledger, struct connecting *c)
+/* What the coins in memory do not know of the block's. */
+bool connecting_unknown(struct ledger *ledger, struct connecting *c)
 {
     const struct block *block = c->block;
     bool bip30 = wants_bip30(ledger, c);
@@ -85,7 +85,7 @@ static bool collect_unknown(struct ledger *ledger, struct connecting *c)
         inputs += t > 0 ? block->txs[t].in_count : 0;
         outputs += block->txs[t].out_count;
         for (uint32_t i = 0; t > 0 && i < block->txs[t].in_count; i++)
-            coins_prefetch(&ledger->coins, &block->txs[t].in[i].prevout);
+            coins_prefetch(c->coins, &block->txs[t].in[i].prevout);
     }
     struct outpoint *unknown =
         arena_array(&c->arena, inputs + (bip30 ? outputs : 0), sizeof *unknown);
@@ -95,12 +95,12 @@ static bool collect_unknown(struct ledger *ledger, struct connecting *c)
     struct coin coin;
     for (uint32_t t = 1; t < block->tx_count; t++)
         for (uint32_t i = 0; i < block->txs[t].in_count; i++)
-            if (coins_find(&ledger->coins, &block->txs[t].in[i].prevout, &coin) == COINS_UNKNOWN)
+            if (coins_find(c->coins, &block->txs[t].in[i].prevout, &coin) == COINS_UNKNOWN)
                 unknown[count++] = block->txs[t].in[i].prevout;
     for (uint32_t t = 0; bip30 && t < block->tx_count; t++)
         for (uint32_t i = 0; i < block->txs[t].out_count; i++) {
             struct outpoint outpoint = {block->txs[t].txid, i};
-            if (coins_find(&ledger->coins, &outpoint, &coin) == COINS_UNKNOWN)
+            if (coins_find(c->coins, &outpoint, &coin) == COINS_UNKNOWN)
                 unknown[count++] = outpoint;
         }
     c->fetch.outpoints = unknown;
@@ -142,15 +142,12 @@ bool connecting_apply(struct ledger *ledger, struct connecting *c)
 {
     if (c->why.kind != FAIL_NONE)
         return false;
-    c->flags = block_script_flags(ledger->chain, c->index->height, &c->index->id);
-    c->spent_count = c->txs_done = 0;
-    c->fees_sat = c->sigop_cost = 0;
-    bool ok = apply_all(ledger, c);
+    bool ok = connecting_spend(ledger, c);
     c->applied = true;
     if (ok)
         return true;
     struct fail why;
-    if (!connecting_unapply(ledger, c, &why)) {
+    if (!connecting_unapply(c, &why)) {
         ledger_die(ledger, &why);
         return false;
     }
@@ -159,10 +156,14 @@ bool connecting_apply(struct ledger *ledger, struct connecting *c)
     return false;
 }
 
-static bool apply_all(struct ledger *ledger, struct connecting *c)
+/* The block's effect on the coins, without a way back. */
+bool connecting_spend(struct ledger *ledger, struct connecting *c)
 {
     const struct block *block = c->block;
     uint32_t inputs = 0;
+    c->flags = block_script_flags(ledger->chain, c->index->height, &c->index->id);
+    c->spent_count = c->txs_done = 0;
+    c->fees_sat = c->sigop_cost = 0;
     if (c->spent == NULL) {
         c->first_spent =
             arena_array(&c->arena, (size_t)block->tx_count + 1, sizeof *c->first_spent);
@@ -199,12 +200,12 @@ static bool apply_bip30(struct ledger *ledger, struct connecting *c)
         for (uint32_t i = 0; i < c->block->txs[t].out_count; i++) {
             struct outpoint outpoint = {c->block->txs[t].txid, i};
             struct coin coin;
-            if (coins_find(&ledger->coins, &outpoint, &coin) == COINS_PRESENT)
+            if (coins_find(c->coins, &outpoint, &coin) == COINS_PRESENT)
                 return fail_set(&c->why, FAIL_INVALID, "bad-txns-BIP30",
                     "tried to overwrite transaction %s", hash_show(outpoint.txid.b));
         }
     /* What is unknown now and was fetched under another generation must be asked for again. */
-    return c->fetch.generation == ledger->coins.generation;
+    return c->fetch.generation == c->coins->generation;
 }
 
 static bool apply_tx(struct ledger *ledger, struct connecting *c, uint32_t t)
@@ -213,7 +214,7 @@ static bool apply_tx(struct ledger *ledger, struct connecting *c, uint32_t t)
     if (t > 0) {
         const struct coin *spent = &c->spent[c->first_spent[t]];
         int64_t fee_sat = 0;
-        if (!take_inputs(ledger, c, tx))
+        if (!take_inputs(c, tx))
             return false;
         if (!check_tx_inputs(ledger->chain, tx, spent, c->index->height, &fee_sat, &c->why))
             return fail_prefix(&c->why, "transaction %s: ", hash_show(tx->txid.b));
@@ -222,27 +223,27 @@ static bool apply_tx(struct ledger *ledger, struct connecting *c, uint32_t t)
                 "fees of the block overflow");
         if (!check_sequence(ledger, c, tx, spent))
             return false;
-        c->skip_scripts[t] = (c->flags & ~(uint32_t)SCRIPT_FLAGS_STANDARD) == 0 &&
+        c->skip_scripts[t] = c->coins == &ledger->coins && (c->flags & ~(uint32_t)SCRIPT_FLAGS_STANDARD) == 0 &&
                              ledger_verdict_known(ledger, &tx->wtxid);
     }
-    if (!create_outputs(ledger, c, tx))
+    if (!create_outputs(c, tx))
         return fail_oom(&c->why, "coins");
     c->txs_done = t + 1;
     return true;
 }
 
-static bool take_inputs(struct ledger *ledger, struct connecting *c, const struct tx *tx)
+static bool take_inputs(struct connecting *c, const struct tx *tx)
 {
     for (uint32_t i = 0; i < tx->in_count; i++) {
         enum coins_answer_kind answer;
         if (!coins_take(
-                &ledger->coins, &tx->in[i].prevout, &c->spent[c->spent_count], &c->arena, &answer))
+                c->coins, &tx->in[i].prevout, &c->spent[c->spent_count], &c->arena, &answer))
             return fail_oom(&c->why, "coins");
         if (answer == COINS_PRESENT) {
             c->spent_count++;
             continue;
         }
-        if (answer == COINS_UNKNOWN && c->fetch.generation != ledger->coins.generation)
+        if (answer == COINS_UNKNOWN && c->fetch.generation != c->coins->generation)
             return false; /* the store may know it by now: fetched again, c->why stays empty */
         return fail_set(&c->why, FAIL_INVALID, "bad-txns-inputs-missingorspent",
             "transaction %s spends %s:%u, which is not there", hash_show(tx->txid.b),
@@ -276,7 +277,7 @@ static bool check_sequence(
         "transaction %s has a relative lock that is not over", hash_show(tx->txid.b));
 }
 
-static bool create_outputs(struct ledger *ledger, struct connecting *c, const struct tx *tx)
+static bool create_outputs(struct connecting *c, const struct tx *tx)
 {
     bool is_coinbase = tx == &c->block->txs[0];
     for (uint32_t i = 0; i < tx->out_count; i++) {
@@ -287,11 +288,11 @@ static bool create_outputs(struct ledger *ledger, struct connecting *c, const st
         struct outpoint outpoint = {tx->txid, i};
         if (script_is_unspendable(coin.script))
             continue;
-        if (!coins_create(&ledger->coins, &outpoint, &coin, is_coinbase)) {
+        if (!coins_create(c->coins, &outpoint, &coin, is_coinbase)) {
             while (i-- > 0) /* as if this transaction had not begun to create */
                 if (!script_is_unspendable(tx->out[i].script)) {
                     struct outpoint made = {tx->txid, i};
-                    if (!coins_uncreate(&ledger->coins, &made))
+                    if (!coins_uncreate(c->coins, &made))
                         break;
                 }
             return false;
@@ -300,7 +301,7 @@ static bool create_outputs(struct ledger *ledger, struct connecting *c, const st
     return true;
 }
 
-bool connecting_unapply(struct ledger *ledger, struct connecting *c, struct fail *why)
+bool connecting_unapply(struct connecting *c, struct fail *why)
 {
     if (!c->applied)
         return true;
@@ -315,7 +316,7 @@ bool connecting_unapply(struct ledger *ledger, struct connecting *c, struct fail
         while (left > c->first_spent[begun]) {
             left--;
             if (!coins_untake(
-                    &ledger->coins, &tx->in[left - c->first_spent[begun]].prevout, &c->spent[left]))
+                    c->coins, &tx->in[left - c->first_spent[begun]].prevout, &c->spent[left]))
                 return fail_oom(why, "taking back a block");
         }
     }
@@ -324,13 +325,13 @@ bool connecting_unapply(struct ledger *ledger, struct connecting *c, struct fail
         for (uint32_t i = 0; i < tx->out_count; i++) {
             struct outpoint outpoint = {tx->txid, i};
             if (!script_is_unspendable(tx->out[i].script) &&
-                !coins_uncreate(&ledger->coins, &outpoint))
+                !coins_uncreate(c->coins, &outpoint))
                 return fail_oom(why, "taking back a block");
         }
         while (t > 0 && left > c->first_spent[t]) {
             left--;
             if (!coins_untake(
-                    &ledger->coins, &tx->in[left - c->first_spent[t]].prevout, &c->spent[left]))
+                    c->coins, &tx->in[left - c->first_spent[t]].prevout, &c->spent[left]))
                 return fail_oom(why, "taking back a block");
         }
     }
@@ -360,6 +361,18 @@ void connecting_check(struct ledger *ledger, struct connecting *c)
     c->jobs += c->batch_count;
     for (uint32_t i = 0; i < c->batch_count; i++)
         ledger_submit(ledger, &c->batches[i].job);
+}
+
+/* All of it now, where the caller runs. */
+void connecting_check_here(struct connecting *c)
+{
+    if (!make_batches(c, UINT32_MAX / 2)) {
+        fail_oom(&c->why, "script checks");
+        return;
+    }
+    for (uint32_t i = 0; i < c->batch_count; i++)
+        batch_run(&c->batches[i].job);
+    connecting_conclude(c);
 }
 
 static uint32_t count_checks(const struct connecting *c)

@@ -32,13 +32,6 @@ struct write_job {
     uint64_t chainstate_size_b;
     struct fail why;
 };
-struct scan_job {
-    struct job job;
-    struct ledger *ledger;
-    struct coins_scan *scan;
-    struct kv_iter *snapshot;
-    struct fail why;
-};
 struct sync_job {
     struct job job;
     struct ledger *ledger;
@@ -67,9 +60,6 @@ static void write_done(struct job *job);
 static bool write_coins(struct write_job *write);
 static void drop_run(struct job *job);
 static void drop_done(struct job *job);
-static void scans_begin(struct ledger *ledger, struct write_job *write);
-static void scan_run(struct job *job);
-static void scan_done(struct job *job);
 static void sync_run(struct job *job);
 static void sync_done(struct job *job);
 static void space_run(struct job *job);
@@ -274,7 +264,7 @@ static void write_done(struct job *job)
     } else {
         ledger_die(ledger, &write->why);
     }
-    scans_begin(ledger, write);
+    scans_begin(ledger, write->snapshots, &write->why);
     while (ledger->flush_running != NULL) {
         struct done_item *item = ledger->flush_running;
         ledger->flush_running = item->next;
@@ -297,95 +287,6 @@ static void drop_done(struct job *job)
     mem_free(job);
     ledger_job_back(ledger);
     ledger_pump(ledger);
-}
-
-/* ---- scans ---- */
-bool ledger_scan_coins(struct ledger *ledger, struct coins_scan *scan)
-{
-    if (ledger->stopping || ledger->fatal ||
-        ledger->scans_waiting_count + ledger->scans_flushing_count + ledger->scans_running_count >=
-            SCANS_MAX)
-        return false;
-    scan->progress = 0;
-    ledger->scans_waiting[ledger->scans_waiting_count++] = scan;
-    ledger_pump(ledger);
-    return true;
-}
-
-static void scans_begin(struct ledger *ledger, struct write_job *write)
-{
-    uint32_t count = ledger->scans_flushing_count;
-    ledger->scans_flushing_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct scan_job *job = mem_new(sizeof *job);
-        job->job = (struct job){.run = scan_run, .done = scan_done, .lane = JOB_SLOW};
-        job->ledger = ledger;
-        job->scan = ledger->scans_flushing[i];
-        ledger->scans_running[ledger->scans_running_count++] = job->scan;
-        job->snapshot = write->snapshots[i];
-        job->why = write->why;
-        job->scan->state = job;
-        ledger_submit(ledger, &job->job);
-    }
-}
-
-static void scan_run(struct job *job)
-{
-    struct scan_job *scan_job = (struct scan_job *)job;
-    struct coins_scan *scan = scan_job->scan;
-    struct kv *kv = scan_job->ledger->coins_kv;
-    struct arena arena;
-    struct span key, value;
-    if (scan_job->snapshot == NULL)
-        return;
-    arena_init(&arena, 0);
-    bool more = true;
-    while (more && !scan->abort && kv->ops->iter_get(scan_job->snapshot, &key, &value) &&
-           key.size_b > 0 && key.data[0] == 'C') {
-        struct outpoint outpoint;
-        struct coin coin;
-        if (!coin_key_parse(&outpoint, key)) {
-            fail_set(&scan_job->why, FAIL_LOCAL, "damaged",
-                "chainstate/ has a damaged key; start with -reindex-chainstate");
-            break;
-        }
-        arena_clear(&arena);
-        if (!coin_unpack(&coin, value, &arena, &scan_job->why))
-            break;
-        scan->progress = (uint32_t)outpoint.txid.b[0] << 8 | outpoint.txid.b[1];
-        more = scan->each(scan, &outpoint, &coin);
-        kv->ops->iter_next(scan_job->snapshot);
-    }
-    arena_clear(&arena);
-    struct fail why;
-    if (!kv->ops->iter_close(scan_job->snapshot, &why) && scan_job->why.kind == FAIL_NONE)
-        scan_job->why = why;
-}
-
-static void scan_done(struct job *job)
-{
-    struct scan_job *scan_job = (struct scan_job *)job;
-    struct ledger *ledger = scan_job->ledger;
-    struct coins_scan *scan = scan_job->scan;
-    struct fail why = scan_job->why;
-    mem_free(scan_job);
-    ledger_job_back(ledger);
-    for (uint32_t i = 0; i < ledger->scans_running_count; i++)
-        if (ledger->scans_running[i] == scan)
-            ledger->scans_running[i] = ledger->scans_running[--ledger->scans_running_count];
-    scan->state = NULL;
-    scan->done(scan, &why);
-    ledger_pump(ledger);
-}
-
-void scans_abort(struct ledger *ledger)
-{
-    for (uint32_t i = 0; i < ledger->scans_waiting_count; i++)
-        ledger->scans_waiting[i]->abort = true;
-    for (uint32_t i = 0; i < ledger->scans_flushing_count; i++)
-        ledger->scans_flushing[i]->abort = true;
-    for (uint32_t i = 0; i < ledger->scans_running_count; i++)
-        ledger->scans_running[i]->abort = true;
 }
 
 /* ---- sync and space ---- */

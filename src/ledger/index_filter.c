@@ -9,7 +9,7 @@
 
 #define FILTER_HEADER_SIZE_B 32
 
-static bool connect(struct indexer_step *step, const struct indexer_block *b, struct fail *why)
+static bool connect(struct indexer_step *step, const struct stored_block *b, struct fail *why)
 {
     struct buf row;
     uint8_t key[BLOCK_KEY_SIZE_B], id[32], header[FILTER_HEADER_SIZE_B] = {0};
@@ -27,7 +27,7 @@ static bool connect(struct indexer_step *step, const struct indexer_block *b, st
     return ok;
 }
 
-static bool disconnect(struct indexer_step *step, const struct indexer_block *b, struct fail *why)
+static bool disconnect(struct indexer_step *step, const struct stored_block *b, struct fail *why)
 {
     struct buf row;
     uint8_t key[BLOCK_KEY_SIZE_B];

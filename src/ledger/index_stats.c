@@ -155,7 +155,7 @@ static void remove_inputs(struct running *run, const struct tx *tx, const struct
     }
 }
 
-static bool connect(struct indexer_step *step, const struct indexer_block *b, struct fail *why)
+static bool connect(struct indexer_step *step, const struct stored_block *b, struct fail *why)
 {
     struct running run;
     if (!state_get(&run, step->state, why)) {
@@ -193,7 +193,7 @@ static bool connect(struct indexer_step *step, const struct indexer_block *b, st
 }
 
 /* The hash goes back by its own steps reversed, the totals come from the parent's row. */
-static bool disconnect(struct indexer_step *step, const struct indexer_block *b, struct fail *why)
+static bool disconnect(struct indexer_step *step, const struct stored_block *b, struct fail *why)
 {
     struct running run, back;
     if (!state_get(&run, step->state, why)) {

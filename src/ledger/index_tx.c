@@ -18,7 +18,7 @@ struct tx_place {
     uint32_t file, block_pos_b, offset_b, size_b;
 };
 
-static void put_place(struct buf *out, const struct indexer_block *b, const struct tx *tx)
+static void put_place(struct buf *out, const struct stored_block *b, const struct tx *tx)
 {
     put_varint(out, b->file);
     put_varint(out, b->data_pos_b);
@@ -49,7 +49,7 @@ static size_t spender_key(uint8_t out[SPENDER_KEY_MAX_B], const struct outpoint 
 }
 
 /* ---- building ---- */
-static bool connect_txs(struct indexer_step *step, const struct indexer_block *b, struct fail *why)
+static bool connect_txs(struct indexer_step *step, const struct stored_block *b, struct fail *why)
 {
     struct buf row;
     uint8_t key[1 + 32] = {'t'};
@@ -67,7 +67,7 @@ static bool connect_txs(struct indexer_step *step, const struct indexer_block *b
     return ok;
 }
 
-static bool connect_spenders(struct indexer_step *step, const struct indexer_block *b, struct fail *why)
+static bool connect_spenders(struct indexer_step *step, const struct stored_block *b, struct fail *why)
 {
     struct buf row;
     uint8_t key[SPENDER_KEY_MAX_B];
@@ -84,7 +84,7 @@ static bool connect_spenders(struct indexer_step *step, const struct indexer_blo
     return ok;
 }
 
-static bool disconnect_spenders(struct indexer_step *step, const struct indexer_block *b, struct fail *why)
+static bool disconnect_spenders(struct indexer_step *step, const struct stored_block *b, struct fail *why)
 {
     uint8_t key[SPENDER_KEY_MAX_B];
     (void)why;

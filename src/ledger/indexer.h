@@ -10,19 +10,11 @@
 
 #include "coin/ledger/indexes.h"
 #include "coin/ledger/kv.h"
+#include "stored.h"
 
 #define INDEXER_STATE_MAX_B 1024
 #define INDEXER_BATCH_MAX_B ((size_t)64 << 20)
 
-enum indexer_need { NEED_NOTHING, NEED_BLOCK, NEED_UNDO /* and the block */ };
-
-struct indexer_block { /* one block of a step */
-    struct block_index *index; /* workers use only what never changes of it: id, height, prev */
-    uint32_t file, data_pos_b, data_size_b, undo_pos_b, undo_size_b;
-    bool has_undo;
-    struct block *block; /* as needed; undo: NULL for genesis */
-    struct block_undo *undo;
-};
 struct indexer_step {
     const struct chain *chain;
     struct kv *kv;
@@ -31,13 +23,13 @@ struct indexer_step {
 };
 struct indexer_ops {
     const char *name, *folder;
-    enum indexer_need connect_needs, disconnect_needs;
+    enum stored_need connect_needs, disconnect_needs;
     bool bars_pruning; /* its rows point into the block files for ever */
     size_t state_size_b;
     void (*state_init)(uint8_t *state); /* before genesis; NULL: zeroes */
-    bool (*connect)(struct indexer_step *step, const struct indexer_block *block, struct fail *why);
+    bool (*connect)(struct indexer_step *step, const struct stored_block *block, struct fail *why);
     /* NULL: what a block that has left the chain leaves behind does no harm. */
-    bool (*disconnect)(struct indexer_step *step, const struct indexer_block *block, struct fail *why);
+    bool (*disconnect)(struct indexer_step *step, const struct stored_block *block, struct fail *why);
     bool (*answer)(struct ledger *ledger, struct kv *kv, struct index_query *query, struct fail *why);
 };
 extern const struct indexer_ops index_tx_ops, index_spender_ops, index_filter_ops, index_stats_ops;

@@ -23,7 +23,7 @@ struct step_job {
     struct ledger *ledger;
     bool back, mark;
     uint32_t count;
-    struct indexer_block blocks[STEP_BLOCKS_MAX];
+    struct stored_block blocks[STEP_BLOCKS_MAX];
     struct block_index *best; /* after it */
     struct indexer_step step;
     struct fail why;
@@ -60,9 +60,8 @@ static void advance_one(struct ledger *ledger, struct indexer *x);
 static bool is_flushed(const struct ledger *ledger, const struct block_index *index);
 static bool choose_forward(struct ledger *ledger, const struct indexer *x, struct step_job *step);
 static bool choose_back(struct ledger *ledger, struct indexer *x, struct step_job *step);
-static bool take(struct step_job *step, struct block_index *index, enum indexer_need need, uint32_t *size_b);
+static bool take(struct step_job *step, struct block_index *index, enum stored_need need, uint32_t *size_b);
 static void step_run(struct job *job);
-static bool read_one(struct step_job *step, struct indexer_block *b, enum indexer_need need);
 static void put_marker(struct step_job *step);
 static void step_done(struct job *job);
 static void tell_progress(struct ledger *ledger, struct indexer *x);
@@ -275,23 +274,13 @@ static bool choose_back(struct ledger *ledger, struct indexer *x, struct step_jo
 }
 
 /* false: the step is full, or the block is not in its file yet. */
-static bool take(struct step_job *step, struct block_index *index, enum indexer_need need, uint32_t *size_b)
+static bool take(struct step_job *step, struct block_index *index, enum stored_need need, uint32_t *size_b)
 {
-    bool has_undo = (index->status & BLOCK_HAVE_UNDO) != 0;
-    if (need != NEED_NOTHING && ((index->status & BLOCK_HAVE_DATA) == 0 || index->data_size_b == 0))
+    if (step->count == STEP_BLOCKS_MAX || *size_b > STEP_SIZE_MAX_B ||
+        !stored_block_find(&step->blocks[step->count], index, need))
         return false;
-    if (need == NEED_UNDO && !has_undo && index->prev != NULL)
-        return false;
-    if (step->count == STEP_BLOCKS_MAX || *size_b > STEP_SIZE_MAX_B)
-        return false;
+    step->count++;
     *size_b += index->data_size_b;
-    step->blocks[step->count++] = (struct indexer_block){.index = index,
-        .file = index->file,
-        .data_pos_b = index->data_pos_b,
-        .data_size_b = index->data_size_b,
-        .undo_pos_b = index->undo_pos_b,
-        .undo_size_b = index->undo_size_b,
-        .has_undo = has_undo};
     return true;
 }
 
@@ -303,14 +292,14 @@ static void step_run(struct job *job) /* worker */
     bool ok = true;
     kv_batch_init(&step->step.batch, INDEXER_BATCH_MAX_B);
     for (uint32_t i = 0; i < step->count && ok; i++) {
-        struct indexer_block *b = &step->blocks[i];
-        ok = read_one(step, b, step->back ? ops->disconnect_needs : ops->connect_needs);
+        struct stored_block *b = &step->blocks[i];
+        ok = stored_block_read(b, &step->ledger->files,
+            step->back ? ops->disconnect_needs : ops->connect_needs, &step->why);
         if (ok && !step->back)
             ok = ops->connect(&step->step, b, &step->why);
         else if (ok && ops->disconnect != NULL)
             ok = ops->disconnect(&step->step, b, &step->why);
-        block_undo_free(b->undo);
-        block_unref(b->block);
+        stored_block_clear(b);
     }
     if (ok && step->mark)
         put_marker(step);
@@ -318,35 +307,6 @@ static void step_run(struct job *job) /* worker */
     if (ok)
         fail_clear(&step->why);
     kv_batch_clear(&step->step.batch);
-}
-
-static bool read_one(struct step_job *step, struct indexer_block *b, enum indexer_need need) /* worker */
-{
-    const struct blockfiles *files = &step->ledger->files; /* what never changes of it */
-    struct buf raw;
-    if (need == NEED_NOTHING)
-        return true;
-    buf_init(&raw, (size_t)BLOCK_SIZE_MAX_B * 64);
-    bool ok = blockfiles_read(files, b->file, b->data_pos_b, b->data_size_b, &raw, &step->why) &&
-              block_decode(&b->block, &raw, &step->why);
-    if (ok) { /* what is indexed wrongly now would stay so */
-        uint8_t root[32];
-        bool mutated;
-        block_merkle_root(root, b->block, &mutated);
-        ok = block_id_equal(&b->block->id, &b->index->id) && memcmp(root, b->block->header.merkle_root, 32) == 0;
-    }
-    if (!ok && step->why.kind != FAIL_NO_ROOM)
-        fail_set(&step->why, FAIL_LOCAL, "damaged", "block %d in %s is damaged; start with -reindex",
-            (int)b->index->height, files->dir);
-    buf_clear(&raw);
-    if (ok && need == NEED_UNDO && b->has_undo) {
-        buf_init(&raw, (size_t)BLOCK_SIZE_MAX_B * 64);
-        ok = blockfiles_read_undo(
-                 files, b->file, b->undo_pos_b, b->undo_size_b, &b->index->prev->id, &raw, &step->why) &&
-             undo_unpack(&b->undo, b->block, buf_span(&raw), &step->why);
-        buf_clear(&raw);
-    }
-    return ok;
 }
 
 static void put_marker(struct step_job *step) /* worker */

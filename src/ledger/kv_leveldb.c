@@ -37,6 +37,7 @@ static bool level_write(struct kv *kv, const struct kv_batch *batch, bool sync, 
 static struct kv_iter *level_iterate(struct kv *kv, struct span first_key);
 static bool level_iter_get(struct kv_iter *it, struct span *key, struct span *value);
 static void level_iter_next(struct kv_iter *it);
+static void level_iter_seek(struct kv_iter *it, struct span key);
 static bool level_iter_close(struct kv_iter *it, struct fail *why);
 static uint64_t level_size_b(struct kv *kv);
 static void level_close(struct kv *kv);
@@ -49,6 +50,7 @@ static const struct kv_ops level_ops = {
     .iterate = level_iterate,
     .iter_get = level_iter_get,
     .iter_next = level_iter_next,
+    .iter_seek = level_iter_seek,
     .iter_close = level_iter_close,
     .size_b = level_size_b,
     .close = level_close,
@@ -168,6 +170,11 @@ static void level_iter_next(struct kv_iter *it)
 {
     if (leveldb_iter_valid(it->it))
         leveldb_iter_next(it->it);
+}
+
+static void level_iter_seek(struct kv_iter *it, struct span key)
+{
+    leveldb_iter_seek(it->it, (const char *)key.data, key.size_b);
 }
 
 static bool level_iter_close(struct kv_iter *it, struct fail *why)

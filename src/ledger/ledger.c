@@ -39,7 +39,7 @@ struct ledger *ledger_open(const struct env *env, const struct chain *chain,
         table_init(&ledger->verdicts[i], sizeof(struct wtxid), 0, VERDICTS_MAX, seeds);
     deployments_init(ledger, seeds);
     ledger->initial_download = true;
-    ledger->keep_from = INT32_MAX;
+    ledger->keep_from = ledger->verify_from = INT32_MAX;
     ledger->next_sequence = SEQUENCE_FIRST + 1;
     ledger->precious_sequence = SEQUENCE_FIRST - 1;
     uint64_t reindex_from = 0;

@@ -54,7 +54,6 @@ static bool take_block(struct loader *loader, uint32_t file, uint32_t pos_b, str
 static void take_strays_of(struct loader *loader, struct block_id id);
 static bool load_tip(struct ledger *ledger, struct fail *why);
 static void link_all(struct ledger *ledger);
-static bool verify_last(struct ledger *ledger, struct fail *why);
 
 bool ledger_load(struct ledger *ledger, struct fail *why)
 {
@@ -90,7 +89,7 @@ bool ledger_load(struct ledger *ledger, struct fail *why)
     ledger->chainstate_size_b = ledger->coins_kv->ops->size_b(ledger->coins_kv);
     log_info("Chain %s: height %d, %u headers, tip %s", ledger->chain->name,
         (int)ledger->tip->height, (unsigned)ledger->tree.by_id.count, hash_show(ledger->tip->id.b));
-    return verify_last(ledger, why);
+    return verify_at_start(ledger, why);
 }
 
 /* ---- rows ---- */
@@ -502,39 +501,4 @@ static void link_all(struct ledger *ledger)
         }
         at = tree_next(ledger->genesis, at, false);
     }
-}
-
-static bool verify_last(struct ledger *ledger, struct fail *why)
-{
-    struct block_index *at = ledger->tip;
-    for (int32_t n = 0; n < ledger->options.check_blocks && at->prev != NULL &&
-                        (at->status & BLOCK_HAVE_DATA) != 0;
-         n++, at = at->prev) {
-        struct buf raw;
-        struct block *block = NULL;
-        struct block_undo *undo = NULL;
-        buf_init(&raw, BLOCK_SIZE_MAX_B + RECORD_HEAD_B);
-        bool ok =
-            blockfiles_read(&ledger->files, at->file, at->data_pos_b, at->data_size_b, &raw, why) &&
-            block_decode(&block, &raw, why) &&
-            (ledger->options.check_level < 1 || check_block(ledger->chain, block, why));
-        if (ok && ledger->options.check_level >= 2 && (at->status & BLOCK_HAVE_UNDO) != 0) {
-            buf_clear(&raw);
-            ok = blockfiles_read_undo(&ledger->files, at->file, at->undo_pos_b, at->undo_size_b,
-                     &at->prev->id, &raw, why) &&
-                 undo_unpack(&undo, block, buf_span(&raw), why);
-        }
-        bool same = !ok || block_id_equal(&block->id, &at->id);
-        block_undo_free(undo);
-        block_unref(block);
-        buf_clear(&raw);
-        if (!ok || !same) {
-            if (ok || why->kind != FAIL_LOCAL)
-                fail_set(why, FAIL_LOCAL, "damaged",
-                    "block %d in %s is damaged; start with -reindex", (int)at->height,
-                    ledger->blocks_dir);
-            return false;
-        }
-    }
-    return true;
 }

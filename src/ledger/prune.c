@@ -183,6 +183,7 @@ static int32_t last_prunable(const struct ledger *ledger, int32_t asked)
     int32_t last = ledger->tip->height - PRUNE_KEEP_BLOCKS;
     int32_t keep_from = indexes_keep_from(ledger);
     keep_from = keep_from < ledger->keep_from ? keep_from : ledger->keep_from;
+    keep_from = keep_from < ledger->verify_from ? keep_from : ledger->verify_from;
     last = asked < last ? asked : last;
     return keep_from - 1 < last ? keep_from - 1 : last;
 }

@@ -22,6 +22,7 @@
 #include "coin/ledger/ledger.h"
 #include "coins.h"
 #include "indexer.h"
+#include "stored.h"
 #include "tree.h"
 
 #define INTAKE_MAX 256 /* offered blocks without a verdict */
@@ -125,6 +126,7 @@ struct connecting { /* one block on its way into the chain */
     struct connecting *next;
     struct block_index *index;
     struct block *block;
+    struct coins *coins; /* the ledger's; a replay's own */
     enum connect_stage stage;
     uint32_t jobs; /* in flight that refer to this struct */
     bool abandoned; /* out of the pipeline; freed when the last job is back */
@@ -151,11 +153,7 @@ struct connecting { /* one block on its way into the chain */
 struct disconnecting {
     struct job job;
     struct ledger *ledger;
-    struct block_index *index;
-    struct block *block;
-    struct block_undo *undo;
-    uint32_t file, data_pos_b, data_size_b, undo_pos_b, undo_size_b;
-    struct block_id prev;
+    struct stored_block at;
     struct fail why;
 };
 
@@ -275,6 +273,7 @@ struct ledger {
     uint32_t file_use_count, file_use_capacity;
     uint64_t file_use_b;
     int32_t prune_height, keep_from, prune_asked_height;
+    int32_t verify_from; /* blocks from here on are being verified; INT32_MAX: none */
     bool pruning, prune_asked;
     struct ledger_done prune_done;
     int32_t prune_tried_height; /* up to this height, with so much stored, nothing could go */
@@ -360,9 +359,13 @@ void connecting_abandon(struct ledger *ledger, struct connecting *c);
 void connecting_fetch(struct ledger *ledger, struct connecting *c);
 bool connecting_apply(
     struct ledger *ledger, struct connecting *c); /* false: c->why, or refetching */
-bool connecting_unapply(struct ledger *ledger, struct connecting *c, struct fail *why) MUST_USE;
+bool connecting_unapply(struct connecting *c, struct fail *why) MUST_USE;
 void connecting_check(struct ledger *ledger, struct connecting *c);
 void connecting_conclude(struct connecting *c); /* c->why from the batches */
+/* The same steps for a replay, which has coins of its own; these two and check_here may run on a worker. */
+bool connecting_unknown(struct ledger *ledger, struct connecting *c) MUST_USE;
+bool connecting_spend(struct ledger *ledger, struct connecting *c) MUST_USE;
+void connecting_check_here(struct connecting *c);
 
 /* coins_read.c */
 /* Reads fetch->outpoints in jobs; found ones have been learnt by the cache when done is called, unless the
@@ -380,7 +383,13 @@ void flush_advance(struct ledger *ledger);
 bool flush_needs_quiet(
     const struct ledger *ledger); /* no block may be applied until it has begun */
 void flush_tick(struct ledger *ledger);
+
+/* scans.c */
+void scans_begin(struct ledger *ledger, struct kv_iter *const *snapshots, const struct fail *why);
 void scans_abort(struct ledger *ledger);
+
+/* verify.c */
+bool verify_at_start(struct ledger *ledger, struct fail *why) MUST_USE;
 
 /* prune.c */
 bool prune_load(struct ledger *ledger, struct fail *why) MUST_USE;

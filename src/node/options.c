@@ -153,7 +153,7 @@ const struct option_rule node_options[] = {
     {"logips", OPT_FLAG, 0, "Debugging", NULL, "0", "Log addresses of peers"},
     {"logtimestamps", OPT_FLAG, 0, "Debugging", NULL, "1", "Times in the log"},
     {"printtoconsole", OPT_FLAG, 0, "Debugging", NULL, NULL, "Log lines to standard output (default: 1 unless it is a terminal)"},
-    {"checkblocks", OPT_INT, OPT_DEBUG, "Debugging", "<n>", "6", "Blocks to check at start"},
+    {"checkblocks", OPT_INT, OPT_DEBUG, "Debugging", "<n>", "6", "Blocks to check at start (0: all)"},
     {"checklevel", OPT_INT, OPT_DEBUG, "Debugging", "<n>", "3", "How thoroughly, 0 to 4"},
     {"fastprune", OPT_FLAG, OPT_DEBUG, "Debugging", NULL, "0", "Tiny block files (tests)"},
     {"mocktime", OPT_INT, OPT_DEBUG, "Debugging", "<n>", "0", "Clock in seconds since 1970 (regtest)"},

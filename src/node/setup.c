@@ -79,7 +79,7 @@ static bool read_ledger(struct setup *s, const struct config *config, struct fai
     o->xor_blocks = config_flag(config, "blocksxor");
     o->fastprune = config_flag(config, "fastprune");
     o->tip_age_max_s = age;
-    o->check_blocks = (int32_t)check_blocks;
+    o->check_blocks = check_blocks == 0 ? INT32_MAX : (int32_t)check_blocks;
     o->check_level = (int32_t)check_level;
     o->stop_at_height = (int32_t)stop_at;
     o->reindex = config_flag(config, "reindex");

@@ -1,8 +1,13 @@
-/* What concerns the node's files: pruning. */
+/* What concerns the node's files: pruning, and verifying what they hold. */
 #include "chain_calls.h"
+#include "coin/base/log.h"
+#include "coin/base/mem.h"
 #include "coin/mempool/mempool.h"
 #include "coin/rpc/groups.h"
 
+#define VERIFY_LEVEL_DEFAULT 3
+#define VERIFY_LEVEL_MAX 4
+#define VERIFY_BLOCKS_DEFAULT 6
 #define TIMESTAMP_WINDOW_S 7200 /* Bitcoin: block times may lie so far beside the real ones */
 #define TIMESTAMPS_FROM 1000000000 /* Bitcoin: larger numbers are times, not heights */
 
@@ -59,6 +64,62 @@ static void on_pruned(void *ctx, const struct fail *why)
     rpc_ok(call);
 }
 
+/* ---- verifying ---- */
+struct verify_call {
+    struct ledger_verify verify; /* first: the callback gets it */
+    struct rpc_call *call;
+};
+
+static void on_verified(struct ledger_verify *verify, const struct fail *why)
+{
+    struct rpc_call *call = ((struct verify_call *)verify)->call;
+    if (why->kind == FAIL_LOCAL)
+        log_error("verifychain: %s", why->detail);
+    if (why->kind == FAIL_NONE || why->kind == FAIL_LOCAL) {
+        jw_bool(&call->out, why->kind == FAIL_NONE && verify->complete);
+        rpc_ok(call);
+    } else {
+        rpc_fail(call, why);
+    }
+    mem_free(verify);
+}
+
+static void on_cancel(struct rpc_call *call)
+{
+    struct ledger_verify *verify = call->state;
+    if (verify->scan != NULL)
+        verify->scan->abort = true;
+}
+
+static void rpc_verifychain(struct rpc_call *call)
+{
+    struct fail why;
+    int64_t level, count;
+    if (!rpc_arg_i64(&level, call, 0, VERIFY_LEVEL_DEFAULT, &why) ||
+        !rpc_arg_i64(&count, call, 1, VERIFY_BLOCKS_DEFAULT, &why)) {
+        rpc_fail(call, &why);
+        return;
+    }
+    struct verify_call *state = mem_new(sizeof *state);
+    state->call = call;
+    state->verify.level = level < 0 ? 0 : level > VERIFY_LEVEL_MAX ? VERIFY_LEVEL_MAX : (int32_t)level;
+    state->verify.count = count < 0 || count > INT32_MAX ? 0 : (int32_t)count;
+    state->verify.done = on_verified;
+    call->state = state;
+    call->on_cancel = on_cancel;
+    if (ledger_verify_chain(call->ctx->ledger, &state->verify))
+        return;
+    call->on_cancel = NULL;
+    mem_free(state);
+    rpc_error(call, RPC_MISC_ERROR, "The chain is being verified already, or the chainstate is busy");
+}
+
+static const struct rpc_arg verify_args[] = {
+    {"checklevel", RPC_NUMBER, false, "3",
+        "0: blocks can be read, 1: are valid by themselves, 2: undo data, 3: coins agree, 4: all rules again."},
+    {"nblocks", RPC_NUMBER, false, "6", "So many from the tip down; 0: all."},
+    RPC_ARGS_END,
+};
 static const struct rpc_arg prune_args[] = {
     {"height", RPC_NUMBER, true, NULL, "Up to this height, or before this time (seconds since 1970)."},
     RPC_ARGS_END,
@@ -67,5 +128,7 @@ static const struct rpc_arg prune_args[] = {
 const struct rpc_method rpc_storage_methods[] = {
     {.name = "pruneblockchain", .summary = "Deletes old block files. Needs -prune.", .args = prune_args,
         .result = "the height of the last block deleted", .example = "1000", .run = rpc_pruneblockchain},
+    {.name = "verifychain", .summary = "Checks the last blocks and their coins once more.", .args = verify_args,
+        .result = "true: all is well, and nothing was left out", .example = "3 100", .run = rpc_verifychain},
     {.name = NULL},
 };

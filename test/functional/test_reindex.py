@@ -172,6 +172,23 @@ class Reindex(CoinTest):
     def test_reindex_chainstate(self):
         self.rebuild("-reindex-chainstate", "chainstate")
 
+    def test_verifychain(self):
+        node = self.node().start()
+        node.createwallet("w")
+        node.mine(110, node.getnewaddress())
+        node.sendtoaddress(node.getnewaddress(), 1)
+        node.mine(5)
+        for level in range(-1, 6):
+            self.assertTrue(node.verifychain(level, 0))
+        self.assertTrue(node.verifychain())
+        node.stop()
+        node.options += ["-checkblocks=0", "-checklevel=4"]  # 0: all
+        node.start()
+        node.stop()
+        node.options[-2] = "-checkblocks=1000"
+        node.start()
+        self.assertEqual(node.getblockcount(), 115)
+
 
 if __name__ == "__main__":
     unittest.main()

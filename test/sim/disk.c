@@ -808,6 +808,11 @@ static void store_iter_next(struct kv_iter *it)
         it->at++;
 }
 
+static void store_iter_seek(struct kv_iter *it, struct span key)
+{
+    rows_find(&it->rows, key, &it->at);
+}
+
 static bool store_iter_close(struct kv_iter *it, struct fail *why)
 {
     bool ok = alive(it->store->sim, why);
@@ -837,6 +842,7 @@ static const struct kv_ops store_ops = {
     .iterate = store_iterate,
     .iter_get = store_iter_get,
     .iter_next = store_iter_next,
+    .iter_seek = store_iter_seek,
     .iter_close = store_iter_close,
     .size_b = store_size_b,
     .close = store_close,

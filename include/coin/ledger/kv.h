@@ -42,6 +42,7 @@ struct kv_ops {
     struct kv_iter *(*iterate)(struct kv *kv, struct span first_key); /* over a snapshot taken now */
     bool (*iter_get)(struct kv_iter *it, struct span *key, struct span *value); /* false: at the end */
     void (*iter_next)(struct kv_iter *it);
+    void (*iter_seek)(struct kv_iter *it, struct span key); /* to the first row not below key */
     bool (*iter_close)(struct kv_iter *it, struct fail *why); /* false: a read had failed */
     uint64_t (*size_b)(struct kv *kv);                        /* estimate, on disk */
     void (*close)(struct kv *kv);

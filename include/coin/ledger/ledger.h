@@ -33,8 +33,8 @@ struct ledger_options {
     struct block_id assumed_valid;
     const struct u256 *minimum_chain_work; /* NULL: the chain file's */
     int64_t tip_age_max_s;  /* initial download ends when the tip is younger (86,400) */
-    int32_t check_blocks;   /* how many blocks to verify at start (-checkblocks) */
-    int32_t check_level;
+    int32_t check_blocks;   /* how many blocks to verify at start; 0: none (-checkblocks, where 0 means all) */
+    int32_t check_level;    /* how thoroughly: see struct ledger_verify */
     int32_t stop_at_height; /* 0: never; nothing above it is connected */
     bool reindex;            /* forget index and chainstate, read the block files again */
     bool reindex_chainstate; /* forget the chainstate only */
@@ -183,16 +183,32 @@ void ledger_prune(struct ledger *ledger, int32_t height, struct ledger_done done
 void ledger_keep_from(struct ledger *ledger, int32_t height);
 
 /* ---- scanning all coins ---- */
+struct kv_iter;
 struct coins_scan { /* embedded by the asker */
     bool (*each)(struct coins_scan *scan, const struct outpoint *outpoint, const struct coin *coin); /* worker */
     void (*done)(struct coins_scan *scan, const struct fail *why);                                    /* loop */
     _Atomic uint32_t progress; /* 0..65535 by the first two key bytes */
     _Atomic bool abort;
     struct block_index *tip;   /* what the scan is about */
+    /* Optional: begun is told on the loop when the snapshot has been taken; walk does the worker's part itself. */
+    void (*begun)(struct coins_scan *scan);
+    bool (*walk)(struct coins_scan *scan, struct kv_iter *snapshot, struct fail *why);
     void *state;               /* private */
 };
 /* Flushes, then walks a snapshot in a job. Ordered by outpoint. false: queue full. */
 bool ledger_scan_coins(struct ledger *ledger, struct coins_scan *scan) MUST_USE;
+
+/* ---- verifying ---- */
+struct ledger_verify { /* embedded by the asker */
+    int32_t level; /* 0 to 4, see verify.c */
+    int32_t count; /* of blocks, from the tip down; 0: all */
+    /* why: FAIL_LOCAL names what is damaged. */
+    void (*done)(struct ledger_verify *verify, const struct fail *why);
+    bool complete; /* nothing was left out: for want of memory, because it is pruned, or aborted */
+    struct coins_scan *scan; /* while it runs: progress, abort */
+};
+/* One at a time. false: one is running, or the queue is full. */
+bool ledger_verify_chain(struct ledger *ledger, struct ledger_verify *verify) MUST_USE;
 
 /* ---- effects ---- */
 enum ledger_effect_kind {
