@@ -33,7 +33,6 @@ static bool disconnect_coins(struct ledger *ledger, const struct disconnecting *
 static void tell_tip(struct ledger *ledger);
 static void drop_all(struct ledger *ledger);
 static void deliver(struct ledger *ledger);
-static bool use_assumed_valid(const struct ledger *ledger, const struct block_index *index);
 
 /* ---- the pump ---- */
 void ledger_pump(struct ledger *ledger)
@@ -59,6 +58,8 @@ void ledger_pump(struct ledger *ledger)
             tests_advance(ledger);
             advance(ledger);
         }
+        snapshot_advance(ledger);
+        background_advance(ledger);
         indexes_advance(ledger);
         prune_advance(ledger);
         flush_advance(ledger);
@@ -155,7 +156,8 @@ void index_unlink(struct ledger *ledger, struct block_index *index)
 
 void candidate_add(struct ledger *ledger, struct block_index *index)
 {
-    if (index->candidate != 0)
+    if (index->candidate != 0 ||
+        (ledger->background != NULL && !background_admits(ledger->background, index)))
         return;
     if (index->prev != NULL && index->prev->candidate != 0) { /* always better than its parent */
         index->candidate = index->prev->candidate;
@@ -190,9 +192,11 @@ void candidates_rebuild(struct ledger *ledger)
     for (uint32_t i = 0; i < ledger->candidate_count; i++)
         ledger->candidates[i]->candidate = 0;
     ledger->candidate_count = 0;
+    /* With a snapshot in use blocks are missing between the first one and its own. */
+    struct block_index *root =
+        ledger->background != NULL ? background_base(ledger->background) : ledger->genesis;
     bool skip;
-    for (struct block_index *at = ledger->genesis; at != NULL;
-         at = tree_next(ledger->genesis, at, skip)) {
+    for (struct block_index *at = root; at != NULL; at = tree_next(root, at, skip)) {
         skip = at->chain_tx_count == 0 || index_is_failed(at);
         if (!skip)
             candidate_add(ledger, at);
@@ -239,7 +243,7 @@ static void forget_worse(struct ledger *ledger)
 /* ---- towards the goal ---- */
 static bool may_begin(const struct ledger *ledger)
 {
-    return !ledger->stopping && !ledger->fatal && !ledger->low_space &&
+    return !ledger->stopping && !ledger->fatal && !ledger->low_space && !ledger->switching &&
            ledger->disconnect == NULL && !manual_needs_quiet(ledger);
 }
 
@@ -274,7 +278,7 @@ static void extend(struct ledger *ledger, struct block_index *goal)
         ledger->last = c;
         ledger->pipeline_count++;
         ledger->pipeline_b += next->held != NULL ? next->held->block->size_b : next->data_size_b;
-        c->scripts = !use_assumed_valid(ledger, next);
+        c->scripts = !ledger_assumes_valid(ledger, next);
         if (next->held != NULL) {
             c->block = block_ref(next->held->block);
             c->stage = CONNECT_LOADED;
@@ -672,7 +676,7 @@ static void deliver(struct ledger *ledger)
 /* Bitcoin's conditions for leaving scripts of old blocks unchecked: the assumed-valid block is known, this
  * block is among its ancestors, it is on the best header's branch, that branch has the minimum work, and
  * as much work lies on top of this block as two weeks would bring. */
-static bool use_assumed_valid(const struct ledger *ledger, const struct block_index *index)
+bool ledger_assumes_valid(const struct ledger *ledger, const struct block_index *index)
 {
     static const int64_t two_weeks_s = 14 * 24 * 3600;
     if (block_id_is_zero(&ledger->assumed_valid))

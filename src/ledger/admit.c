@@ -89,6 +89,10 @@ static bool has_room(struct ledger *ledger, size_t size_b)
 {
     if (ledger->stopping || ledger->fatal || ledger->low_space)
         return false;
+    if (ledger->switching) {
+        ledger->intake_refused = true;
+        return false;
+    }
     /* A verdict may be given while the writer still has the block: it counts until it is stored. */
     size_t there_b = ledger->intake_b + ledger->unstored_b;
     bool room = ledger->intake_count < INTAKE_MAX &&
@@ -527,7 +531,7 @@ void tests_advance(struct ledger *ledger)
         c->stage = CONNECT_LOADED;
     }
     if (c == NULL || (c->stage != CONNECT_LOADED && c->stage != CONNECT_FETCHED) ||
-        ledger->applied_count > 0 || ledger->disconnect != NULL)
+        ledger->applied_count > 0 || ledger->disconnect != NULL || ledger->switching)
         return; /* not between blocks */
     struct block_index *tip = ledger->tip;
     struct fail why = {0};

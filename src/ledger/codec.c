@@ -149,13 +149,18 @@ void coin_pack(struct buf *out, const struct coin *coin)
     script_pack(out, coin->script);
 }
 
+void rd_coin(struct coin *coin, struct reader *r, struct arena *arena)
+{
+    rd_height(coin, r);
+    coin->value_sat = (int64_t)amount_unpack(rd_varint(r));
+    coin->script = script_unpack(r, arena);
+}
+
 bool coin_unpack(struct coin *coin, struct span bytes, struct arena *arena, struct fail *why)
 {
     struct reader r;
     rd_init(&r, bytes);
-    rd_height(coin, &r);
-    coin->value_sat = (int64_t)amount_unpack(rd_varint(&r));
-    coin->script = script_unpack(&r, arena);
+    rd_coin(coin, &r, arena);
     if (!rd_done(&r, "coin", why))
         return fail_set(why, FAIL_LOCAL, "database",
             "a coin in chainstate/ is damaged (%s); start with -reindex-chainstate",

@@ -17,6 +17,7 @@ struct span script_unpack(struct reader *r, struct arena *arena);
 
 /* A row of the chainstate: varint(2 * height + coinbase) | varint(packed amount) | packed script. */
 void coin_pack(struct buf *out, const struct coin *coin);
+void rd_coin(struct coin *coin, struct reader *r, struct arena *arena); /* sticky failure in r */
 bool coin_unpack(
     struct coin *coin, struct span bytes, struct arena *arena, struct fail *why) MUST_USE;
 

@@ -52,6 +52,13 @@ void coins_clear(struct coins *coins)
     coins->frozen = NULL;
 }
 
+void coins_forget(struct coins *coins)
+{
+    coins_clear(coins);
+    memset(&coins->live, 0, sizeof coins->live);
+    coins->generation++;
+}
+
 enum coins_answer_kind coins_find(
     const struct coins *coins, const struct outpoint *outpoint, struct coin *out)
 {

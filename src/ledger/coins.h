@@ -51,6 +51,8 @@ enum coins_answer_kind { COINS_UNKNOWN, COINS_ABSENT, COINS_PRESENT };
 
 void coins_init(struct coins *coins, const uint64_t seed[6]);
 void coins_clear(struct coins *coins);
+/* Another store lies below from now on. Nothing may be dirty. */
+void coins_forget(struct coins *coins);
 /* PRESENT fills *out; its script is a view until the next change. */
 enum coins_answer_kind coins_find(
     const struct coins *coins, const struct outpoint *outpoint, struct coin *out);

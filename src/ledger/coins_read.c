@@ -176,7 +176,7 @@ void coins_requests_drop(struct ledger *ledger)
 
 static bool is_committed(const struct ledger *ledger)
 {
-    return ledger->applied_count == 0;
+    return ledger->applied_count == 0 && !ledger->switching;
 }
 
 /* true: every outpoint is known without the store, and request is filled. */

@@ -45,6 +45,7 @@ bool indexes_wipe(struct ledger *ledger, struct fail *why) MUST_USE; /* all, tho
 void indexes_advance(struct ledger *ledger);
 void indexes_drop_queries(struct ledger *ledger); /* none is answered any more but those under way */
 void indexes_free(struct ledger *ledger);
+void indexes_tip_jumped(struct ledger *ledger); /* over blocks that are still to come */
 /* The lowest block of the active chain that an index still has to read; INT32_MAX: none. */
 int32_t indexes_keep_from(const struct ledger *ledger);
 

@@ -167,6 +167,12 @@ void indexes_free(struct ledger *ledger)
     mem_free(ledger->indexes);
 }
 
+void indexes_tip_jumped(struct ledger *ledger)
+{
+    for (uint32_t k = 0; ledger->indexes != NULL && k < INDEX_KINDS; k++)
+        ledger->indexes->all[k].synced = false;
+}
+
 /* ---- looking ---- */
 struct index_state ledger_index_state(const struct ledger *ledger, enum ledger_index kind)
 {
@@ -215,7 +221,7 @@ static void advance_one(struct ledger *ledger, struct indexer *x)
     if (x->busy)
         return;
     /* While the chain is being flushed the index waits: afterwards it stands at a flushed block. */
-    bool may_step = !ledger->stopping && ledger->flush_stage == FLUSH_NONE;
+    bool may_step = !ledger->stopping && !ledger->switching && ledger->flush_stage == FLUSH_NONE;
     struct step_job *step = mem_new(sizeof *step);
     step->best = x->best;
     if (may_step && x->best != NULL && !ledger_is_active(ledger, x->best))

@@ -68,6 +68,17 @@ bool kv_write(struct kv *kv, const struct kv_batch *batch, bool sync, struct fai
     return kv->ops->write(kv, batch, sync, why);
 }
 
+bool kv_iter_find(
+    struct kv *kv, struct kv_iter *it, struct span key, struct buf *value, bool *found, struct fail *why)
+{
+    struct span at, row;
+    kv->ops->iter_seek(it, key);
+    *found = kv->ops->iter_get(it, &at, &row) && span_equal(at, key);
+    if (*found)
+        buf_put(value, row.data, row.size_b);
+    return buf_ok(value, "database value", why);
+}
+
 void kv_close(struct kv *kv)
 {
     if (kv != NULL)

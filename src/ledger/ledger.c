@@ -116,6 +116,8 @@ static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fa
         (ledger->reindexing && !ledger->reindex_marked && !ledger_remove_folder(ledger, coins_path, why)))
         return false;
     ledger->reindex_marked = ledger->reindexing;
+    if (!snapshot_at_start(ledger, coins_path, why))
+        return false;
     size_t cache_b = ledger->options.dbcache_b / 8;
     cache_b = cache_b < COINS_CACHE_MIN_B   ? COINS_CACHE_MIN_B
               : cache_b > COINS_CACHE_MAX_B ? COINS_CACHE_MAX_B
@@ -159,7 +161,7 @@ void ledger_start(struct ledger *ledger)
 
 void ledger_stop(struct ledger *ledger, void (*done)(void *ctx), void *ctx)
 {
-    ledger->stopping = true;
+    ledger->stopping = ledger->stop_asked = true;
     ledger->stop_fn = done;
     ledger->stop_ctx = ctx;
     scans_abort(ledger);
@@ -200,6 +202,7 @@ void ledger_free(struct ledger *ledger)
         block_unref(effect.block);
     import_free(ledger->import);
     indexes_free(ledger);
+    background_free(ledger->background);
     blockfiles_close(&ledger->files);
     kv_close(ledger->coins_kv);
     kv_close(ledger->index_kv);
@@ -308,6 +311,25 @@ struct block_index *ledger_next(const struct ledger *ledger, uint32_t *cursor)
     if (!table_next(&ledger->tree.by_id, cursor, &key, &value))
         return NULL;
     return *(struct block_index **)value;
+}
+
+struct block_index *ledger_snapshot_base(const struct ledger *ledger)
+{
+    return ledger->snapshot_base;
+}
+
+struct block_index *ledger_background_tip(const struct ledger *ledger)
+{
+    return ledger->background != NULL ? background_tip(ledger->background) : NULL;
+}
+
+bool ledger_wants_history(const struct ledger *ledger, int32_t *first, int32_t *last)
+{
+    if (ledger->background == NULL)
+        return false;
+    *first = ledger->history_from;
+    *last = background_base(ledger->background)->height;
+    return *first <= *last;
 }
 
 struct ledger_stats ledger_stats(const struct ledger *ledger)

@@ -63,7 +63,8 @@ bool ledger_load(struct ledger *ledger, struct fail *why)
     table_init(
         &loader.strays_by_parent, sizeof(struct block_id), sizeof(uint32_t), STRAYS_MAX, seed);
     bool ok = load_rows(&loader, why) && make_genesis(ledger, why) &&
-              recover_files(&loader, why) && load_tip(ledger, why);
+              recover_files(&loader, why) && load_tip(ledger, why) &&
+              snapshot_resume(ledger, why);
     table_clear(&loader.strays_by_parent);
     mem_free(loader.strays);
     mem_free(loader.ends);
@@ -461,28 +462,36 @@ static void take_strays_of(struct loader *loader, struct block_id id)
 }
 
 /* ---- tip ---- */
-static bool load_tip(struct ledger *ledger, struct fail *why)
+bool ledger_read_tip(struct ledger *ledger, struct kv *kv, struct block_index **tip, struct fail *why)
 {
     struct buf value;
     bool found = false;
+    *tip = ledger->genesis;
     buf_init(&value, 64);
-    bool ok = kv_get(ledger->coins_kv, span_text("B"), &value, &found, why);
+    bool ok = kv_get(kv, span_text("B"), &value, &found, why);
     if (ok && found) {
         struct block_id id;
-        struct block_index *tip = NULL;
+        *tip = NULL;
         if (value.size_b == sizeof id.b) {
             memcpy(id.b, value.data, sizeof id.b);
-            tip = tree_find(&ledger->tree, &id);
+            *tip = tree_find(&ledger->tree, &id);
         }
-        if (tip == NULL)
+        if (*tip == NULL)
             ok = fail_set(why, FAIL_LOCAL, "damaged",
                 "%s/chainstate belongs to a block that %s/index does not know; start "
                 "with -reindex",
                 ledger->dir, ledger->blocks_dir);
-        else
-            ledger->tip = tip;
     }
     buf_clear(&value);
+    return ok;
+}
+
+static bool load_tip(struct ledger *ledger, struct fail *why)
+{
+    struct block_index *tip = NULL;
+    bool ok = ledger_read_tip(ledger, ledger->coins_kv, &tip, why);
+    if (ok)
+        ledger->tip = tip;
     for (struct block_index *at = ledger->tip; ok && at != NULL; at = at->prev)
         ok = ledger_set_active(ledger, at, why);
     return ok;
@@ -498,6 +507,8 @@ static void link_all(struct ledger *ledger)
         if (linked) {
             at->chain_tx_count = at->tx_count + (at->prev != NULL ? at->prev->chain_tx_count : 0);
             at->sequence = ledger_is_active(ledger, at) ? SEQUENCE_FIRST : SEQUENCE_FIRST + 1;
+        } else if (ledger->background != NULL && at == background_base(ledger->background)) {
+            at->chain_tx_count = background_tx_count(ledger->background); /* what lies below is still to come */
         }
         at = tree_next(ledger->genesis, at, false);
     }

@@ -100,6 +100,11 @@ static void manual_begin(struct ledger *ledger, struct manual *manual)
             fail_request(&manual->why, -8, "The first block cannot be invalidated");
             return;
         }
+        if (ledger->background != NULL && index->height <= background_base(ledger->background)->height &&
+            ledger_is_active(ledger, index)) {
+            fail_request(&manual->why, -1, "The history below the snapshot in use is not verified yet");
+            return;
+        }
         if (index->height < ledger->prune_height && ledger_is_active(ledger, index)) {
             fail_request(&manual->why, -1, "Block not available (pruned data)");
             return;

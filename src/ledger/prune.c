@@ -117,7 +117,7 @@ bool prune_load(struct ledger *ledger, struct fail *why)
 /* ---- choosing ---- */
 void prune_advance(struct ledger *ledger)
 {
-    if (!ledger_is_pruning(ledger) || ledger->pruning || ledger->stopping || ledger->fatal ||
+    if (!ledger_is_pruning(ledger) || ledger->pruning || ledger->stopping || ledger->switching || ledger->fatal ||
         ledger->reindexing) {
         if (!ledger->pruning && ledger->prune_asked) {
             struct fail why;
@@ -183,6 +183,8 @@ static int32_t last_prunable(const struct ledger *ledger, int32_t asked)
     int32_t last = ledger->tip->height - PRUNE_KEEP_BLOCKS;
     int32_t keep_from = indexes_keep_from(ledger);
     keep_from = keep_from < ledger->keep_from ? keep_from : ledger->keep_from;
+    if (ledger->background != NULL && background_keep_from(ledger->background) < keep_from)
+        keep_from = background_keep_from(ledger->background);
     keep_from = keep_from < ledger->verify_from ? keep_from : ledger->verify_from;
     last = asked < last ? asked : last;
     return keep_from - 1 < last ? keep_from - 1 : last;

@@ -20,6 +20,7 @@
 #include "coin/consensus/check.h"
 #include "coin/ledger/kv.h"
 #include "coin/ledger/ledger.h"
+#include "background.h"
 #include "coins.h"
 #include "indexer.h"
 #include "stored.h"
@@ -50,6 +51,7 @@
 #define DBCACHE_MIN_B (4u << 20)
 #define VERDICTS_MAX 100000 /* per half of the verdict cache; 40 bytes each */
 #define SCHEMA_VERSION 1u
+#define SNAPSHOT_FOLDER "chainstate_snapshot"
 
 struct held_block { /* a block with data that is kept in memory */
     struct block_index *index;
@@ -278,6 +280,14 @@ struct ledger {
     struct ledger_done prune_done;
     int32_t prune_tried_height; /* up to this height, with so much stored, nothing could go */
     uint64_t prune_tried_b;
+    struct background *background; /* of the snapshot in use; NULL: none, or its history is verified */
+    struct snapshot_load *load; /* one being loaded */
+    bool switching; /* to it: nothing new begins */
+    bool snapshot_in_use; /* at start */
+    struct block_id snapshot_id;
+    struct block_index *snapshot_base;
+    int32_t history_from; /* no block of the active chain below it is missing */
+    _Atomic bool stop_asked; /* for workers */
     struct indexes *indexes; /* indexes.c; NULL: all are off */
     struct import *import; /* import.c; NULL: no file is being read */
     bool reindexing, reindex_marked; /* the latter: the index store says so */
@@ -345,6 +355,7 @@ void index_link(struct ledger *ledger, struct block_index *index);
 void index_unlink(struct ledger *ledger, struct block_index *index);
 void candidate_add(struct ledger *ledger, struct block_index *index);
 void candidates_rebuild(struct ledger *ledger);
+bool ledger_assumes_valid(const struct ledger *ledger, const struct block_index *index);
 bool index_is_failed(const struct block_index *index);
 void index_mark_dirty(struct ledger *ledger, struct block_index *index);
 void index_mark_failed(struct ledger *ledger, struct block_index *index, const struct fail *why);
@@ -396,6 +407,9 @@ bool prune_load(struct ledger *ledger, struct fail *why) MUST_USE;
 bool prune_note_block(struct ledger *ledger, const struct block_index *index) MUST_USE;
 void prune_note_undo(struct ledger *ledger, const struct block_index *index);
 void prune_advance(struct ledger *ledger);
+
+/* loaded and told by load.c: the block that a store of coins belongs to; genesis when it is new */
+bool ledger_read_tip(struct ledger *ledger, struct kv *kv, struct block_index **tip, struct fail *why) MUST_USE;
 
 /* import.c */
 struct import;

@@ -112,13 +112,7 @@ static bool connect_again(struct verify *verify, struct replay *replay, uint32_t
 static bool read_snapshot(void *ctx, struct span key, struct buf *value, bool *found, struct fail *why)
 {
     const struct verify *verify = ctx;
-    const struct kv_ops *ops = verify->ledger->coins_kv->ops;
-    struct span at, row;
-    ops->iter_seek(verify->snapshot, key);
-    *found = ops->iter_get(verify->snapshot, &at, &row) && span_equal(at, key);
-    if (*found)
-        buf_put(value, row.data, row.size_b);
-    return buf_ok(value, "coin", why);
+    return kv_iter_find(verify->ledger->coins_kv, verify->snapshot, key, value, found, why);
 }
 
 /* ---- at start ---- */

@@ -14,6 +14,7 @@
 #define SIM_NAMES_MAX (1u << 20)
 #define SIM_JOURNAL_MAX (1u << 20)
 #define SIM_ROWS_MAX (1u << 26)
+#define STORE_FILE "CURRENT"
 #define SIM_FREE_SPACE_B (UINT64_C(1) << 40)
 #define SIM_BATCHES_KEPT 256u /* older ones were written back by the operating system meanwhile */
 
@@ -76,6 +77,9 @@ static void name_changes_drop(struct sim_disk *sim);
 static void inode_power_cut(struct sim_disk *sim, struct inode *inode);
 static void stores_restart(struct sim_disk *sim, bool power_cut);
 static void stores_free(struct sim_disk *sim);
+static bool store_is_there(const struct sim_disk *sim, const char *path);
+static bool store_rename(struct sim_disk *sim, const char *from, const char *to);
+static bool store_remove(struct sim_disk *sim, const char *path);
 
 uint64_t sim_random_next(struct sim_random *random)
 {
@@ -228,6 +232,8 @@ static bool sim_rename(void *ctx, const char *from, const char *to, struct fail 
         return false;
     if (dying)
         return alive(sim, why);
+    if (store_rename(sim, from, to))
+        return true;
     if (!names_find(&sim->names, from, &at))
         return fail_set(why, FAIL_LOCAL, "io-error", "%s: No such file or directory", from);
     names_change(sim, NAME_RENAMED, from, to, NULL);
@@ -243,6 +249,8 @@ static bool sim_remove(void *ctx, const char *path, struct fail *why)
         return false;
     if (dying)
         return alive(sim, why);
+    if (store_remove(sim, path))
+        return true;
     if (!names_find(&sim->names, path, &at))
         return fail_set(why, FAIL_LOCAL, "io-error", "%s: No such file or directory", path);
     names_change(sim, NAME_REMOVED, path, NULL, NULL);
@@ -253,7 +261,7 @@ static bool sim_exists(void *ctx, const char *path)
 {
     struct sim_disk *sim = ctx;
     uint32_t at;
-    return names_find(&sim->names, path, &at);
+    return names_find(&sim->names, path, &at) || store_is_there(sim, path);
 }
 
 static bool sim_make_dir(void *ctx, const char *path, struct fail *why)
@@ -296,8 +304,10 @@ static bool sim_list(void *ctx, const char *path, bool (*each)(void *arg, const 
             strchr(full + length + 1, '/') != NULL)
             continue;
         if (!each(arg, full + length + 1))
-            break;
+            return true;
     }
+    if (store_is_there(sim, path))
+        (void)each(arg, STORE_FILE);
     return true;
 }
 
@@ -905,13 +915,60 @@ static void stores_free(struct sim_disk *sim)
     }
 }
 
+/* To those who look into its folder a store is one file; with it the store goes. */
+static struct sim_store *store_at(const struct sim_disk *sim, const char *path, size_t size_b)
+{
+    struct sim_store *store = sim->stores;
+    while (store != NULL && (strlen(store->path) != size_b || memcmp(store->path, path, size_b) != 0))
+        store = store->next;
+    return store;
+}
+
+static bool store_is_there(const struct sim_disk *sim, const char *path)
+{
+    const struct sim_store *store = store_at(sim, path, strlen(path));
+    return store != NULL && store->now.count > 0;
+}
+
+static void store_empty(struct sim_store *store)
+{
+    pending_settle(store, store->pending_count);
+    rows_clear(&store->now);
+    rows_clear(&store->durable);
+}
+
+static bool store_remove(struct sim_disk *sim, const char *path)
+{
+    size_t size_b = strlen(path), name_b = strlen("/" STORE_FILE);
+    if (size_b <= name_b || strcmp(path + size_b - name_b, "/" STORE_FILE) != 0)
+        return false;
+    struct sim_store *store = store_at(sim, path, size_b - name_b);
+    if (store == NULL || store->open)
+        return false;
+    store_empty(store);
+    return true;
+}
+
+static bool store_rename(struct sim_disk *sim, const char *from, const char *to)
+{
+    struct sim_store *store = store_at(sim, from, strlen(from));
+    struct sim_store *old = store_at(sim, to, strlen(to));
+    if (store == NULL || store->open || (old != NULL && (old->open || old->now.count > 0)))
+        return false;
+    if (old != NULL) { /* the empty one takes the other name */
+        mem_free(old->path);
+        old->path = mem_text(from);
+    }
+    mem_free(store->path);
+    store->path = mem_text(to);
+    return true;
+}
+
 void sim_disk_forget_stores(struct sim_disk *sim, const char *prefix)
 {
     for (struct sim_store *store = sim->stores; store != NULL; store = store->next) {
         if (store->open || strncmp(store->path, prefix, strlen(prefix)) != 0)
             continue;
-        pending_settle(store, store->pending_count);
-        rows_clear(&store->now);
-        rows_clear(&store->durable);
+        store_empty(store);
     }
 }

@@ -52,6 +52,8 @@ struct kv {
 };
 bool kv_get(struct kv *kv, struct span key, struct buf *value, bool *found, struct fail *why) MUST_USE;
 bool kv_write(struct kv *kv, const struct kv_batch *batch, bool sync, struct fail *why) MUST_USE;
+/* The row of a key, in the iterator's snapshot. */
+bool kv_iter_find(struct kv *kv, struct kv_iter *it, struct span key, struct buf *value, bool *found, struct fail *why) MUST_USE;
 void kv_close(struct kv *kv); /* NULL is accepted */
 
 /* Names the store in a failure: FAIL_LOCAL, code "database", detail "path: text; remedy". */

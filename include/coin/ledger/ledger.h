@@ -13,6 +13,7 @@
 #define COIN_LEDGER_LEDGER_H
 
 #include "coin/base/env.h"
+#include "coin/base/file.h"
 #include "coin/ledger/index.h"
 #include "coin/primitives/coin.h"
 
@@ -209,6 +210,33 @@ struct ledger_verify { /* embedded by the asker */
 };
 /* One at a time. false: one is running, or the queue is full. */
 bool ledger_verify_chain(struct ledger *ledger, struct ledger_verify *verify) MUST_USE;
+
+/* ---- snapshots of the coins, as files ---- */
+struct ledger_dump { /* embedded by the asker */
+    char path[PATH_SIZE_B]; /* must not exist; written beside it first */
+    struct block_index *base; /* whose coins: of the active chain; NULL: the tip, told when done */
+    void (*done)(struct ledger_dump *dump, const struct fail *why);
+    uint64_t coins; /* results */
+    uint8_t hash[32]; /* hash_serialized_3 */
+    struct coins_scan *scan; /* while it runs: progress, abort */
+};
+/* false: the queue is full. */
+bool ledger_dump_coins(struct ledger *ledger, struct ledger_dump *dump) MUST_USE;
+struct ledger_load { /* embedded by the asker */
+    char path[PATH_SIZE_B];
+    void (*done)(void *load, const struct fail *why); /* Bitcoin's words where it is refused */
+    uint64_t coins; /* results */
+    struct block_index *base;
+};
+/* The chain goes on from the snapshot's block, which the chain file must list and whose header must be known; the
+ * blocks below it are fetched and verified in the background. The mempool must be empty. */
+void ledger_load_coins(struct ledger *ledger, struct ledger_load *load);
+/* The block of the snapshot that is in use, or was until its history was verified; NULL: none since the start. */
+struct block_index *ledger_snapshot_base(const struct ledger *ledger);
+/* How far its history is verified; NULL: all of it is. */
+struct block_index *ledger_background_tip(const struct ledger *ledger);
+/* Blocks of the active chain that are not here but wanted: none is missing below *first. */
+bool ledger_wants_history(const struct ledger *ledger, int32_t *first, int32_t *last);
 
 /* ---- effects ---- */
 enum ledger_effect_kind {
