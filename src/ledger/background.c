@@ -150,13 +150,18 @@ void background_advance(struct ledger *ledger)
     }
 }
 
-static bool flush_is_due(const struct background *bg)
+size_t background_cache_limit_b(const struct background *bg)
 {
     size_t limit_b = bg->ledger->options.dbcache_b / COINS_SHARE;
+    return limit_b > COINS_MIN_B ? limit_b : COINS_MIN_B;
+}
+
+static bool flush_is_due(const struct background *bg)
+{
     if (bg->tip == bg->flushed)
         return false;
     return bg->tip == bg->base || bg->ledger->stopping ||
-           coins_size_b(&bg->replay.coins) > (limit_b > COINS_MIN_B ? limit_b : COINS_MIN_B) ||
+           coins_size_b(&bg->replay.coins) > background_cache_limit_b(bg) ||
            env_steady_us(bg->ledger->env) - bg->flushed_us > FLUSH_EVERY_US;
 }
 

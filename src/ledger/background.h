@@ -18,6 +18,8 @@ struct block_index *background_base(const struct background *background);
 bool background_admits(const struct background *background, struct block_index *index);
 /* The lowest height that it has not connected yet. */
 uint64_t background_tx_count(const struct background *background); /* of the chain up to the base */
+#define BACKGROUND_STORE_CACHE_B ((size_t)4 << 20)
+size_t background_cache_limit_b(const struct background *background); /* of its coins in memory */
 int32_t background_keep_from(const struct background *background);
 
 /* snapshot.c: what the index store says of a snapshot in use. */

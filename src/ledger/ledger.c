@@ -122,6 +122,7 @@ static bool open_stores(struct ledger *ledger, uint64_t *reindex_from, struct fa
     cache_b = cache_b < COINS_CACHE_MIN_B   ? COINS_CACHE_MIN_B
               : cache_b > COINS_CACHE_MAX_B ? COINS_CACHE_MAX_B
                                             : cache_b;
+    ledger->stats.store_cache_b = cache_b;
     struct kv_options coins_options = {.cache_b = cache_b, .write_buffer_b = COINS_WRITE_BUFFER_B};
     ledger->coins_kv = ledger->env->kv_open(ledger->env->ctx, coins_path, &coins_options, why);
     return ledger->coins_kv != NULL;
@@ -339,6 +340,10 @@ struct ledger_stats ledger_stats(const struct ledger *ledger)
     stats.cache_b = coins_size_b(&ledger->coins);
     stats.prune_target_b = ledger->options.prune_target_b;
     stats.cache_limit_b = ledger->options.dbcache_b;
+    if (ledger->background != NULL) {
+        stats.background_cache_b = background_cache_limit_b(ledger->background);
+        stats.background_store_cache_b = BACKGROUND_STORE_CACHE_B;
+    }
     stats.headers = ledger->tree.by_id.count;
     stats.blocks_in_flight = ledger->intake_count;
     stats.disk_b = ledger->disk_b + ledger->chainstate_size_b;

@@ -16,7 +16,7 @@
 
 #define SNAPSHOT_KEY "Msnapshot"
 #define BATCH_B ((size_t)4 << 20)
-#define BACKGROUND_CACHE_B ((size_t)4 << 20)
+#define FORGIVE_MAX_B ((size_t)1 << 28)
 #define BACKGROUND_WRITE_BUFFER_B ((size_t)4 << 20)
 
 struct snapshot_load { /* one ledger_load_coins */
@@ -48,6 +48,7 @@ static void mark_done(struct job *job);
 static void switch_over(struct snapshot_load *load);
 static bool read_row(struct ledger *ledger, enum snapshot_stage *stage, struct block_id *base, struct fail *why);
 static bool drop_row(struct ledger *ledger, struct fail *why);
+static bool forgive(struct ledger *ledger, struct fail *why);
 static const struct chain_snapshot *find_expected(const struct ledger *ledger, const struct block_id *base);
 
 /* ---- loading ---- */
@@ -122,7 +123,7 @@ static void fill_run(struct job *job) /* worker */
 {
     struct snapshot_load *load = (struct snapshot_load *)job;
     struct ledger *ledger = load->ledger; /* what never changes of it */
-    struct kv_options options = {.cache_b = BACKGROUND_CACHE_B, .write_buffer_b = BACKGROUND_WRITE_BUFFER_B};
+    struct kv_options options = {.cache_b = BACKGROUND_STORE_CACHE_B, .write_buffer_b = BACKGROUND_WRITE_BUFFER_B};
     if (!ledger_remove_folder(ledger, load->store_path, &load->why))
         return;
     load->kv = ledger->env->kv_open(ledger->env->ctx, load->store_path, &options, &load->why);
@@ -378,16 +379,38 @@ bool snapshot_at_start(struct ledger *ledger, char *coins_path, struct fail *why
         (!ledger_remove_folder(ledger, coins_path, why) || !disk->rename(disk->ctx, path, coins_path, why) ||
             !disk->sync_dir(disk->ctx, ledger->dir, why)))
         return false;
-    if (stage == SNAPSHOT_REFUSED)
+    if (!dropped && stage == SNAPSHOT_REFUSED) {
         log_warning("The snapshot that was in use did not agree with the chain; going on without it");
+        ledger->snapshot_refused = true;
+        return ledger_remove_folder(ledger, path, why);
+    }
     return ledger_remove_folder(ledger, path, why) && (stage == SNAPSHOT_NONE || drop_row(ledger, why));
+}
+
+/* Blocks that seemed to break a rule on wrong coins get another chance. */
+static bool forgive(struct ledger *ledger, struct fail *why)
+{
+    struct block_index *base = tree_find(&ledger->tree, &ledger->snapshot_id);
+    struct kv_batch batch;
+    kv_batch_init(&batch, FORGIVE_MAX_B);
+    for (struct block_index *at = base; at != NULL; at = tree_next(base, at, false))
+        if (index_is_failed(at)) {
+            at->status &= ~(uint32_t)(BLOCK_FAILED | BLOCK_FAILED_PARENT);
+            index_row_put(&batch, at);
+        }
+    kv_batch_delete(&batch, span_text(SNAPSHOT_KEY));
+    bool ok = kv_write(ledger->index_kv, &batch, true, why);
+    kv_batch_clear(&batch);
+    return ok;
 }
 
 /* After load_tip: the tip is the snapshot's block, or stands on it. */
 bool snapshot_resume(struct ledger *ledger, struct fail *why)
 {
-    struct kv_options options = {.cache_b = BACKGROUND_CACHE_B, .write_buffer_b = BACKGROUND_WRITE_BUFFER_B};
+    struct kv_options options = {.cache_b = BACKGROUND_STORE_CACHE_B, .write_buffer_b = BACKGROUND_WRITE_BUFFER_B};
     char path[PATH_SIZE_B];
+    if (ledger->snapshot_refused)
+        return forgive(ledger, why);
     if (!ledger->snapshot_in_use)
         return true;
     const struct chain_snapshot *expected = find_expected(ledger, &ledger->snapshot_id);

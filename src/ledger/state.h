@@ -283,7 +283,7 @@ struct ledger {
     struct background *background; /* of the snapshot in use; NULL: none, or its history is verified */
     struct snapshot_load *load; /* one being loaded */
     bool switching; /* to it: nothing new begins */
-    bool snapshot_in_use; /* at start */
+    bool snapshot_in_use, snapshot_refused; /* at start */
     struct block_id snapshot_id;
     struct block_index *snapshot_base;
     int32_t history_from; /* no block of the active chain below it is missing */

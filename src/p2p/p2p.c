@@ -23,6 +23,14 @@ static void load_addresses(struct p2p *p2p);
 static struct peer *by_conn(const struct p2p *p2p, uint64_t conn_id);
 static void save_all(struct p2p *p2p);
 
+/* Who has pruned, or began with a snapshot, does not have all blocks (BIP159). */
+static void update_services(struct p2p *p2p)
+{
+    p2p->services = SERVICE_WITNESS | SERVICE_NETWORK_LIMITED;
+    if (!ledger_is_pruning(p2p->ledger) && ledger_background_tip(p2p->ledger) == NULL)
+        p2p->services |= SERVICE_NETWORK;
+}
+
 struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct ledger *ledger,
     struct mempool *mempool, const struct p2p_options *options, struct fail *why)
 {
@@ -32,9 +40,7 @@ struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct led
     p2p->ledger = ledger;
     p2p->mempool = mempool;
     p2p->options = *options;
-    p2p->services = SERVICE_WITNESS | SERVICE_NETWORK_LIMITED;
-    if (!ledger_is_pruning(ledger))
-        p2p->services |= SERVICE_NETWORK;
+    update_services(p2p);
     p2p->active = true;
     p2p->next_conn = 1;
     p2p->next_token = 1;
@@ -231,6 +237,7 @@ void p2p_on_tick(struct p2p *p2p)
     p2p_reap(p2p);
     if (now_us >= p2p->next_second_us) {
         p2p->next_second_us = now_us + SECOND_US;
+        update_services(p2p);
         headers_on_second(p2p);
         orphans_expire(p2p->orphans, now_us);
         addrman_resolve_collisions(p2p->addrman);

@@ -31,6 +31,7 @@ struct block_work {
 static void on_verdict(void *ctx, enum block_outcome outcome, struct block_index *index, const struct fail *why);
 static bool prepare(struct peer *peer);
 static uint32_t find_next(struct peer *peer, struct block_index **out, uint32_t max);
+static uint32_t find_history(struct peer *peer, struct block_index **out, uint32_t max);
 static bool wanted(const struct peer *peer, const struct block_index *index, struct block_index **late);
 static void ask(struct peer *peer, struct block_index **blocks, uint32_t count);
 static void measure(struct peer *peer, int64_t now_us);
@@ -167,12 +168,36 @@ void blocks_request(struct peer *peer)
         ledger_is_reindexing(peer->p2p->ledger) ||
         (peer->services & (SERVICE_NETWORK | SERVICE_NETWORK_LIMITED)) == 0 ||
         (peer->services & SERVICE_WITNESS) == 0 || peer->type == CONN_FEELER ||
-        peer->type == CONN_ADDR_FETCH || !prepare(peer))
+        peer->type == CONN_ADDR_FETCH)
         return;
     uint32_t room = peer->flight_limit - peer->flight_count;
-    uint32_t count = find_next(peer, blocks, room);
+    uint32_t count = prepare(peer) ? find_next(peer, blocks, room) : 0;
+    if (count < room) /* the tip comes first */
+        count += find_history(peer, blocks + count, room - count);
     if (count > 0)
         ask(peer, blocks, count);
+}
+
+/* Blocks below a snapshot in use, the lowest first. */
+static uint32_t find_history(struct peer *peer, struct block_index **out, uint32_t max)
+{
+    struct ledger *ledger = peer->p2p->ledger;
+    struct block_index *late = NULL;
+    int32_t first, last;
+    uint32_t count = 0;
+    if ((peer->services & SERVICE_NETWORK) == 0 || !ledger_wants_history(ledger, &first, &last) ||
+        !blocks_can_serve(peer, ledger_at(ledger, last)))
+        return 0;
+    if (last - first >= BLOCK_WINDOW)
+        last = first + BLOCK_WINDOW - 1;
+    for (int32_t h = first; h <= last && count < max; h++) {
+        struct block_index *index = ledger_at(ledger, h);
+        if ((index->status & BLOCK_HAVE_DATA) == 0 && wanted(peer, index, &late))
+            out[count++] = index;
+    }
+    if (count == 0 && late != NULL && max > 0)
+        out[count++] = late;
+    return count;
 }
 
 void blocks_on_tick(struct peer *peer, int64_t now_us)

@@ -87,6 +87,7 @@ static void rpc_getblockchaininfo(struct rpc_call *call)
     jw_key_double(w, "verificationprogress", ledger_progress(ledger));
     jw_key_bool(w, "initialblockdownload", ledger_is_initial_download(ledger));
     show_import(w, ledger);
+    rpc_show_background(w, ledger);
     u256_to_hex(hex, &tip->chain_work);
     jw_key_text(w, "chainwork", hex);
     jw_key_u64(w, "size_on_disk", ledger_stats(ledger).disk_b);

@@ -17,6 +17,11 @@ int32_t rpc_confirmations(const struct ledger *ledger, const struct block_index 
 struct block_index *rpc_arg_block(const struct rpc_call *call, uint32_t i, struct fail *why);
 /* The same, or a height of the active chain. */
 struct block_index *rpc_arg_hash_or_height(const struct rpc_call *call, uint32_t i, struct fail *why);
+struct block_index *rpc_hash_or_height_value(const struct rpc_call *call, const struct json *v, const char *name,
+    struct fail *why);
+
+/* snapshots.c: "backgroundvalidation" of getblockchaininfo, while there is one */
+void rpc_show_background(struct json_writer *w, const struct ledger *ledger);
 
 /* tip_wait.c */
 void rpc_waitfornewblock(struct rpc_call *call);

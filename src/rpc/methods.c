@@ -10,6 +10,7 @@ const struct rpc_group rpc_groups[] = {
     {"Mining", rpc_mining_methods},
     {"Network", rpc_net_methods},
     {"Rawtransactions", rpc_rawtransaction_methods},
+    {"Snapshots", rpc_snapshot_methods},
     {"Storage", rpc_storage_methods},
     {"Util", rpc_util_methods},
     {"Wallet", rpc_wallet_methods},

@@ -49,18 +49,32 @@ struct block_index *rpc_arg_block(const struct rpc_call *call, uint32_t i, struc
 
 struct block_index *rpc_arg_hash_or_height(const struct rpc_call *call, uint32_t i, struct fail *why)
 {
+    return rpc_hash_or_height_value(call, call->args[i], "hash_or_height", why);
+}
+
+struct block_index *rpc_hash_or_height_value(const struct rpc_call *call, const struct json *v, const char *name,
+    struct fail *why)
+{
+    struct ledger *ledger = call->ctx->ledger;
+    struct block_id id;
     int64_t height;
-    int32_t tip = ledger_tip(call->ctx->ledger)->height;
-    if (call->args[i]->type != JSON_NUMBER)
-        return rpc_expect(call->args[i], JSON_STRING, why) ? rpc_arg_block(call, i, why) : NULL;
-    if (!rpc_arg_i64(&height, call, i, 0, why))
+    int32_t tip = ledger_tip(ledger)->height;
+    if (v->type != JSON_NUMBER) {
+        if (!rpc_expect(v, JSON_STRING, why) || !rpc_hash_value(id.b, v, name, why))
+            return NULL;
+        struct block_index *index = ledger_find(ledger, &id);
+        if (index == NULL)
+            fail_request(why, RPC_INVALID_ADDRESS_OR_KEY, "Block not found");
+        return index;
+    }
+    if (!json_to_i64(&height, v, name, why))
         return NULL;
     if (height < 0)
         fail_request(why, RPC_INVALID_PARAMETER, "Target block height %lld is negative", (long long)height);
     else if (height > tip)
         fail_request(why, RPC_INVALID_PARAMETER, "Target block height %lld after current tip %d", (long long)height,
             (int)tip);
-    return height < 0 || height > tip ? NULL : ledger_at(call->ctx->ledger, (int32_t)height);
+    return height < 0 || height > tip ? NULL : ledger_at(ledger, (int32_t)height);
 }
 
 static void show_header(struct json_writer *w, const struct ledger *ledger, const struct block_index *index)

@@ -64,7 +64,12 @@ void scan_follow(struct wallet *wallet)
         return;
     }
     struct block_index *next = ledger_at(ledger, wallet->synced->height + 1);
-    if (next != NULL)
+    if (next != NULL && (next->status & (BLOCK_HAVE_DATA | BLOCK_PRUNED)) == 0) { /* below a snapshot: still to come */
+        if (wallet->scanning)
+            finish_scan(wallet, &(struct fail){.kind = FAIL_REQUEST, .rpc_code = -1,
+                .detail = "Failed to rescan unavailable blocks, potentially caused by an ongoing assumeutxo background "
+                          "sync. Wait until it is over"});
+    } else if (next != NULL)
         read_next(wallet, next);
     else if (wallet->scanning)
         finish_scan(wallet, &no_fail);

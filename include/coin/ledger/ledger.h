@@ -74,6 +74,8 @@ double ledger_progress(const struct ledger *ledger);          /* 0..1, verificat
 struct block_index *ledger_next(const struct ledger *ledger, uint32_t *cursor);
 struct ledger_stats {
     uint64_t coins_cached, cache_b, cache_limit_b, disk_b, prune_target_b;
+    uint64_t store_cache_b; /* of the chainstate's store */
+    uint64_t background_cache_b, background_store_cache_b; /* of a background verification; limits too */
     uint32_t headers, blocks_in_flight;
     uint64_t flushes, coins_read;
 };

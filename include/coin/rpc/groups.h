@@ -11,6 +11,7 @@ extern const struct rpc_method rpc_mempool_methods[];
 extern const struct rpc_method rpc_mining_methods[];
 extern const struct rpc_method rpc_net_methods[];
 extern const struct rpc_method rpc_rawtransaction_methods[];
+extern const struct rpc_method rpc_snapshot_methods[];
 extern const struct rpc_method rpc_storage_methods[];
 extern const struct rpc_method rpc_util_methods[];
 extern const struct rpc_method rpc_wallet_methods[];
