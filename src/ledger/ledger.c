@@ -162,7 +162,8 @@ void ledger_start(struct ledger *ledger)
 
 void ledger_stop(struct ledger *ledger, void (*done)(void *ctx), void *ctx)
 {
-    ledger->stopping = ledger->stop_asked = true;
+    ledger->stopping = true;
+    ledger->stop_asked = true;
     ledger->stop_fn = done;
     ledger->stop_ctx = ctx;
     scans_abort(ledger);
