@@ -92,6 +92,11 @@ $(VECTORS) $(SIM) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
 # A fuzz target replays its corpus, or lets libFuzzer look for more (FUZZ=1, see `make fuzz`).
 $(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/start.o $(if $(FUZZ),,$(BUILD)/test/fuzz/replay.o) $(LIB)
 	$(CC) $(ALL_LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
+# What test_killpoints.py puts before libc (see its first lines). It has no part in sanitizing: it comes first.
+KILL_LIB := $(BUILD)/test/kill/preload.so
+$(KILL_LIB): test/kill/preload.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -shared -fPIC -o $@ $< -ldl
 .SECONDARY:
 
 # ---- tests -------------------------------------------------------------------------------------
@@ -109,7 +114,7 @@ check-sim: $(SIM)
 	@contrib/run-each $(SIM)
 check-fuzz: $(FUZZERS)
 	@for t in $(FUZZERS); do $$t test/fuzz/*/$${t##*/fuzz_}.hex || exit 1; done
-check-functional: all
+check-functional: all $(KILL_LIB)
 	@python3 test/functional/run.py --build $(BUILD)
 
 # Everything that a release must pass: both compilers and the sanitizers.

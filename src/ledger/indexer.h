@@ -48,5 +48,7 @@ void indexes_free(struct ledger *ledger);
 void indexes_tip_jumped(struct ledger *ledger); /* over blocks that are still to come */
 /* The lowest block of the active chain that an index still has to read; INT32_MAX: none. */
 int32_t indexes_keep_from(const struct ledger *ledger);
+/* One has read that block, but does not know it durably before the next flush. */
+bool indexes_want_flush(const struct ledger *ledger, int32_t height);
 
 #endif

@@ -55,7 +55,7 @@ static bool index_path(const struct ledger *ledger, const struct indexer_ops *op
 static bool load_marker(struct ledger *ledger, struct indexer *x, struct fail *why);
 static void start_over(struct indexer *x);
 static bool within_pruned(const struct ledger *ledger, const struct indexer *x, struct fail *why);
-static int32_t next_height(const struct ledger *ledger, const struct indexer *x);
+static int32_t next_height(const struct ledger *ledger, const struct block_index *from);
 static void advance_one(struct ledger *ledger, struct indexer *x);
 static bool is_flushed(const struct ledger *ledger, const struct block_index *index);
 static bool choose_forward(struct ledger *ledger, const struct indexer *x, struct step_job *step);
@@ -143,7 +143,7 @@ static void start_over(struct indexer *x)
 
 static bool within_pruned(const struct ledger *ledger, const struct indexer *x, struct fail *why)
 {
-    return next_height(ledger, x) >= ledger_prune_height(ledger) ||
+    return next_height(ledger, x->best) >= ledger_prune_height(ledger) ||
            fail_request(why, -1,
                "%s best block of the index goes beyond pruned data (including undo data). Please disable the "
                "index or reindex (which will download the whole blockchain again)",
@@ -186,11 +186,9 @@ struct index_state ledger_index_state(const struct ledger *ledger, enum ledger_i
     return state;
 }
 
-static int32_t next_height(const struct ledger *ledger, const struct indexer *x)
+static int32_t next_height(const struct ledger *ledger, const struct block_index *from)
 {
-    if (x->best == NULL)
-        return 0;
-    return index_fork(x->best, ledger->tip)->height + 1;
+    return from == NULL ? 0 : index_fork(from, ledger->tip)->height + 1;
 }
 
 int32_t indexes_keep_from(const struct ledger *ledger)
@@ -198,10 +196,21 @@ int32_t indexes_keep_from(const struct ledger *ledger)
     int32_t from = INT32_MAX;
     for (uint32_t k = 0; ledger->indexes != NULL && k < INDEX_KINDS; k++) {
         const struct indexer *x = &ledger->indexes->all[k];
-        int32_t next = x->ops != NULL ? next_height(ledger, x) : INT32_MAX;
+        /* After a crash it begins at its marker, not where it stands now. */
+        int32_t next = x->ops != NULL ? next_height(ledger, x->marked) : INT32_MAX;
         from = next < from ? next : from;
     }
     return from;
+}
+
+bool indexes_want_flush(const struct ledger *ledger, int32_t height)
+{
+    for (uint32_t k = 0; ledger->indexes != NULL && k < INDEX_KINDS; k++) {
+        const struct indexer *x = &ledger->indexes->all[k];
+        if (x->ops != NULL && next_height(ledger, x->best) > height && next_height(ledger, x->marked) <= height)
+            return true;
+    }
+    return false;
 }
 
 /* ---- the next step ---- */
@@ -309,7 +318,8 @@ static void step_run(struct job *job) /* worker */
     }
     if (ok && step->mark)
         put_marker(step);
-    ok = ok && (step->step.batch.count == 0 || kv_write(step->step.kv, &step->step.batch, false, &step->why));
+    bool sync = step->mark && ledger_is_pruning(step->ledger); /* pruning relies on it */
+    ok = ok && (step->step.batch.count == 0 || kv_write(step->step.kv, &step->step.batch, sync, &step->why));
     if (ok)
         fail_clear(&step->why);
     kv_batch_clear(&step->step.batch);

@@ -138,6 +138,8 @@ void prune_advance(struct ledger *ledger)
         mem_free(prune);
         ledger->prune_tried_height = last_prunable(ledger, INT32_MAX); /* nothing changes before that does */
         ledger->prune_tried_b = ledger->file_use_b;
+        if (indexes_want_flush(ledger, ledger->tip->height - PRUNE_KEEP_BLOCKS))
+            ledger->flush_wanted = true;
         if (ledger->prune_asked)
             answer(ledger, &(struct fail){.kind = FAIL_NONE});
         return;

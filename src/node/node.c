@@ -301,6 +301,8 @@ static void hand_on(struct node *node, const struct ledger_effect *effect)
     if (effect->kind == LEDGER_FATAL) {
         log_error("%s", effect->why.detail);
         node_stop(node, &effect->why);
+        if (node->stop_why.kind == FAIL_NONE)
+            node->stop_why = effect->why; /* it was stopping already: now not in order any more */
         return;
     }
     watch_for_reorg(node, effect);
@@ -393,6 +395,12 @@ static void stop_ledger(void *ctx, const struct fail *why)
 static void on_ledger_stopped(void *ctx)
 {
     struct node *node = ctx;
+    struct ledger_effect effect;
+    while (ledger_next_effect(node->ledger, &effect)) { /* only a failure of the last flush matters any more */
+        if (effect.kind == LEDGER_FATAL)
+            hand_on(node, &effect);
+        block_unref(effect.block);
+    }
     node->phase = NODE_STOPPED;
     if (node->hooks.stopped != NULL)
         node->hooks.stopped(node->hooks.ctx, &node->stop_why);

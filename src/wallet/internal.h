@@ -106,6 +106,7 @@ struct wallet {
     uint32_t waiter_count, waiter_capacity;
     struct write_job *in_flight;
     bool broken;               /* a write failed: nothing is promised any more */
+    struct fail broken_why;
     uint32_t jobs;             /* other jobs that hold this wallet */
     bool unloading;
     struct wallet_done unload_done;

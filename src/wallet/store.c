@@ -342,6 +342,7 @@ static bool run_sql(struct store *store, const char *sql, const char *what, stru
 
 static bool fail_sqlite(struct store *store, const char *what, struct fail *why)
 {
-    return fail_set(why, FAIL_LOCAL, "wallet-io", "wallet file %s (%s): %s", store->path, what,
-        sqlite3_errmsg(store->db));
+    int system = (sqlite3_errcode(store->db) & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(store->db) : 0;
+    return fail_set(why, FAIL_LOCAL, "wallet-io", "wallet file %s (%s): %s%s%s", store->path, what,
+        sqlite3_errmsg(store->db), system != 0 ? ": " : "", system != 0 ? strerror(system) : "");
 }

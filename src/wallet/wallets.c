@@ -43,6 +43,8 @@ struct list_job {
 struct settings_job {
     struct job job;
     struct wallets *all;
+    struct wallet *wallet; /* whose answer waits for it; not freed before */
+    struct wallet_done done; /* or fn NULL */
     char path[PATH_SIZE_B];
     struct buf text;
     bool ok;
@@ -61,8 +63,8 @@ static void list_done(struct job *job);
 static bool read_settings(struct wallets *all, struct fail *why) MUST_USE;
 static bool read_names(struct wallets *all, const struct json *names, struct fail *why) MUST_USE;
 static void look_at_pool(struct wallet *wallet);
-static void set_autoload(struct wallets *all, const char *name, int load);
-static void write_settings(struct wallets *all);
+static bool set_autoload(struct wallet *wallet, int load, struct wallet_done done);
+static bool write_settings(struct wallet *wallet, struct wallet_done done);
 static void settings_run(struct job *job);
 static void settings_done(struct job *job);
 static void on_start_list(void *ctx, const char *name);
@@ -225,8 +227,8 @@ void wallets_load(struct wallets *all, struct span name, int load_on_startup, st
 
 void wallets_unload(struct wallets *all, struct wallet *wallet, int load_on_startup, struct wallet_done done)
 {
-    if (load_on_startup >= 0)
-        set_autoload(all, wallet->name, load_on_startup);
+    (void)all;
+    (void)set_autoload(wallet, load_on_startup, (struct wallet_done){NULL, NULL});
     wallet->unload_done = done;
     begin_unload(wallet);
     wallet_write(wallet, NULL, NULL); /* its end looks whether all is done, and so does each tick */
@@ -430,8 +432,8 @@ static void open_done(struct job *job)
     if (open->ok) {
         fail_clear(&open->why);
         all->loaded[all->count++] = wallet;
-        if (open->load_on_startup >= 0)
-            set_autoload(all, wallet->name, open->load_on_startup);
+        if (set_autoload(wallet, open->load_on_startup, done))
+            done.fn = NULL; /* the answer promises it */
         scan_go_live(wallet);
         look_at_pool(wallet);
         addresses_top_up_all(wallet);
@@ -441,7 +443,8 @@ static void open_done(struct job *job)
         wallet_free(wallet);
         wallet = NULL;
     }
-    done.fn(done.ctx, wallet, &open->why);
+    if (done.fn != NULL)
+        done.fn(done.ctx, wallet, &open->why);
     open_free(open);
     if (all->stopping) {
         if (wallet != NULL)
@@ -550,8 +553,11 @@ static bool read_names(struct wallets *all, const struct json *names, struct fai
     return true;
 }
 
-static void set_autoload(struct wallets *all, const char *name, int load)
+/* true: the file is being written, and done is called after that. load: 1, 0, or -1: as it was. */
+static bool set_autoload(struct wallet *wallet, int load, struct wallet_done done)
 {
+    struct wallets *all = wallet->all;
+    const char *name = wallet->name;
     for (uint32_t i = 0; i < all->autoload_count; i++) {
         if (strcmp(all->autoload[i], name) != 0)
             continue;
@@ -559,25 +565,29 @@ static void set_autoload(struct wallets *all, const char *name, int load)
             memmove(&all->autoload[i], &all->autoload[i + 1],
                 (all->autoload_count - i - 1) * sizeof *all->autoload);
             all->autoload_count--;
-            write_settings(all);
+            return write_settings(wallet, done);
         }
-        return;
+        return false;
     }
     if (load == 1 && all->autoload_count < WALLETS_MAX) {
         snprintf(all->autoload[all->autoload_count++], sizeof *all->autoload, "%s", name);
-        write_settings(all);
+        return write_settings(wallet, done);
     }
+    return false;
 }
 
-static void write_settings(struct wallets *all)
+static bool write_settings(struct wallet *wallet, struct wallet_done done)
 {
+    struct wallets *all = wallet->all;
     struct json_writer w;
     if (all->settings_path[0] == 0)
-        return;
+        return false;
     struct settings_job *save = mem_new(sizeof *save);
     save->job = (struct job){
         .run = settings_run, .done = settings_done, .lane = JOB_WRITE, .serial = &all->settings_writer};
     save->all = all;
+    save->wallet = wallet;
+    save->done = done;
     snprintf(save->path, sizeof save->path, "%s", all->settings_path);
     buf_init(&save->text, SETTINGS_SIZE_MAX_B);
     jw_init(&w, &save->text, 4);
@@ -593,9 +603,11 @@ static void write_settings(struct wallets *all)
         log_warning("%s was not written: too much waits for the disk", all->settings_path);
         buf_clear(&save->text);
         mem_free(save);
-        return;
+        return false;
     }
     all->busy++;
+    wallet->jobs++;
+    return true;
 }
 
 static void settings_run(struct job *job)
@@ -608,11 +620,16 @@ static void settings_done(struct job *job)
 {
     struct settings_job *save = (struct settings_job *)job;
     struct wallets *all = save->all;
+    struct wallet *wallet = save->wallet;
     all->busy--;
+    wallet->jobs--;
     if (!save->ok)
         log_warning("%s was not written: %s", save->path, save->why.detail);
+    if (save->done.fn != NULL)
+        save->done.fn(save->done.ctx, wallet, &no_fail);
     buf_clear(&save->text);
     mem_free(save);
+    wallets_check_unload(wallet);
     check_stopped(all);
 }
 

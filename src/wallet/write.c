@@ -15,6 +15,7 @@ struct write_job {
     struct waiter *waiters;
     uint32_t waiter_count;
     bool refused; /* an earlier write failed: a later one could pass over what it lost */
+    struct fail earlier;
     bool ok;
     struct fail why;
 };
@@ -61,6 +62,7 @@ static void begin(struct wallet *wallet)
     write->waiters = wallet->waiters;
     write->waiter_count = wallet->waiter_count;
     write->refused = wallet->broken;
+    write->earlier = wallet->broken_why;
     if (!env_submit(wallet->all->env, &write->job)) {
         mem_free(write); /* the lane is full: the batch stays, wallets_on_tick tries again */
         return;
@@ -76,7 +78,8 @@ static void run(struct job *job)
     struct write_job *write = (struct write_job *)job;
     if (write->refused)
         write->ok = fail_set(&write->why, FAIL_LOCAL, "wallet-broken",
-            "an earlier write to the wallet file failed, nothing more is written; start the node again once the disk is well");
+            "an earlier write to the wallet file failed (%s), nothing more is written; start the node again once the disk is well",
+            write->earlier.detail);
     else
         write->ok = store_apply(write->store, &write->batch, &write->why);
 }
@@ -89,6 +92,8 @@ static void done(struct job *job)
     if (write->ok) {
         fail_clear(&write->why);
     } else {
+        if (!wallet->broken)
+            wallet->broken_why = write->why;
         wallet->broken = true;
         log_error("Wallet \"%s\": %s", wallet->name, write->why.detail);
     }

@@ -57,6 +57,7 @@ class Node:
         os.makedirs(folder, exist_ok=True)
         self.port, self.rpc_port = free_port(), free_port()
         self.process, self.connection = None, None
+        self.environment = {}  # more variables for the process
 
     @property
     def chain_dir(self):
@@ -72,7 +73,7 @@ class Node:
         self.output = open(os.path.join(self.dir, "stdout"), "ab")
         self.errors = open(os.path.join(self.dir, "stderr"), "w+b")
         self.process = subprocess.Popen(self.command(*extra), stdout=self.output, stderr=self.errors,
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, env={**os.environ, **self.environment})
         if wait:
             wait_until(self.is_ready, f"{self.dir} to start")
         return self

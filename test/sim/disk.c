@@ -74,8 +74,9 @@ static void names_change(struct sim_disk *sim, enum name_change_kind kind, const
     const char *to, struct inode *inode);
 static void names_play(struct names *names, const struct name_change *change);
 static void name_changes_drop(struct sim_disk *sim);
-static void inode_power_cut(struct sim_disk *sim, struct inode *inode);
-static void stores_restart(struct sim_disk *sim, bool power_cut);
+static uint32_t survivors(struct sim_disk *sim, enum sim_loss loss, uint32_t count);
+static void inode_power_cut(struct sim_disk *sim, struct inode *inode, enum sim_loss loss);
+static void stores_restart(struct sim_disk *sim, enum sim_loss loss);
 static void stores_free(struct sim_disk *sim);
 static bool store_is_there(const struct sim_disk *sim, const char *path);
 static bool store_rename(struct sim_disk *sim, const char *from, const char *to);
@@ -389,10 +390,16 @@ bool sim_disk_is_dead(const struct sim_disk *sim)
 
 void sim_disk_restart(struct sim_disk *sim, bool power_cut)
 {
+    enum sim_loss loss = power_cut ? SIM_TORN : SIM_KEPT;
+    sim_disk_restart_as(sim, loss, loss);
+}
+
+void sim_disk_restart_as(struct sim_disk *sim, enum sim_loss files, enum sim_loss stores)
+{
     sim->dead = false;
     sim->fail_at = sim->die_at = 0;
-    if (power_cut) {
-        uint32_t kept = (uint32_t)sim_random_below(&sim->random, (uint64_t)sim->journal_count + 1);
+    if (files != SIM_KEPT) {
+        uint32_t kept = survivors(sim, files, sim->journal_count);
         for (uint32_t i = 0; i < kept; i++)
             names_play(&sim->durable, &sim->journal[i]);
         name_changes_drop(sim);
@@ -401,9 +408,23 @@ void sim_disk_restart(struct sim_disk *sim, bool power_cut)
             names_set(&sim->names, sim->durable.rows[i].path, sim->durable.rows[i].inode);
         for (uint32_t i = 0; i < sim->names.count; i++)
             if (sim->names.rows[i].inode != NULL)
-                inode_power_cut(sim, sim->names.rows[i].inode);
+                inode_power_cut(sim, sim->names.rows[i].inode, files);
     }
-    stores_restart(sim, power_cut);
+    stores_restart(sim, stores);
+}
+
+/* How many of the first changes are still there. */
+static uint32_t survivors(struct sim_disk *sim, enum sim_loss loss, uint32_t count)
+{
+    switch (loss) {
+    case SIM_KEPT:
+        return count;
+    case SIM_LOST:
+        return 0;
+    case SIM_TORN:
+        break;
+    }
+    return (uint32_t)sim_random_below(&sim->random, (uint64_t)count + 1);
 }
 
 void sim_disk_set_free_space(struct sim_disk *sim, uint64_t free_b)
@@ -490,14 +511,14 @@ static bool change_apply(
     return true;
 }
 
-static void inode_power_cut(struct sim_disk *sim, struct inode *inode)
+static void inode_power_cut(struct sim_disk *sim, struct inode *inode, enum sim_loss loss)
 {
     for (uint32_t i = inode->journal_count; i-- > 0;) {
         const struct change *c = &inode->journal[i];
         uint64_t from_b = c->new_size_b < c->offset_b ? c->new_size_b : c->offset_b;
         change_apply(inode, from_b, buf_span(&c->replaced), c->old_size_b, false);
     }
-    for (uint32_t i = 0; i < inode->journal_count; i++) {
+    for (uint32_t i = 0; i < inode->journal_count && loss != SIM_LOST; i++) {
         const struct change *c = &inode->journal[i];
         struct span bytes = buf_span(&c->bytes);
         bool truncates = c->new_size_b < c->old_size_b;
@@ -884,14 +905,13 @@ struct kv *sim_kv_open(
     return &store->base;
 }
 
-static void stores_restart(struct sim_disk *sim, bool power_cut)
+static void stores_restart(struct sim_disk *sim, enum sim_loss loss)
 {
     for (struct sim_store *store = sim->stores; store != NULL; store = store->next) {
         store->open = false;
-        if (!power_cut)
+        if (loss == SIM_KEPT)
             continue;
-        pending_settle(
-            store, (uint32_t)sim_random_below(&sim->random, (uint64_t)store->pending_count + 1));
+        pending_settle(store, survivors(sim, loss, store->pending_count));
         for (uint32_t i = 0; i < store->pending_count; i++)
             buf_clear(&store->pending[i]);
         store->pending_count = 0;

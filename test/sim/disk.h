@@ -40,6 +40,9 @@ bool sim_disk_is_dead(const struct sim_disk *sim);
 /* After a death (or any time when all is closed). power_cut: unsynced data is lost or torn; otherwise only
  * the process died and what it wrote stays. */
 void sim_disk_restart(struct sim_disk *sim, bool power_cut);
+/* As a power cut that treats all that was not synced alike, files and names one way, stores another. */
+enum sim_loss { SIM_KEPT, SIM_TORN, SIM_LOST }; /* torn: as by chance, some of it, some by half */
+void sim_disk_restart_as(struct sim_disk *sim, enum sim_loss files, enum sim_loss stores);
 /* Empties the closed stores whose paths begin so: what removing their files does to real ones. */
 void sim_disk_forget_stores(struct sim_disk *sim, const char *prefix);
 void sim_disk_set_free_space(struct sim_disk *sim, uint64_t free_b);
