@@ -87,7 +87,8 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/src/%.o $(LIB)
 # test/unit/unit.h is shared by the unit tests; each test_x.c is a program of its own.
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcheck -lsubunit -lrt $(LIBS)
-$(VECTORS) $(SIM) $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
+MAKE_CHAIN := $(BUILD)/test/bench/make_chain
+$(VECTORS) $(SIM) $(BENCH) $(MAKE_CHAIN): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 # A fuzz target replays its corpus, or lets libFuzzer look for more (FUZZ=1, see `make fuzz`).
 $(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/start.o $(if $(FUZZ),,$(BUILD)/test/fuzz/replay.o) $(LIB)
@@ -128,9 +129,10 @@ fuzz:
 	$(MAKE) CC=clang FUZZ=1 ASAN=1 UBSAN=1 fuzzers
 	contrib/fuzz --minutes $(FUZZ_MINUTES)
 fuzzers: $(FUZZERS)
-bench: $(BENCH) all
+bench: $(BENCH) $(MAKE_CHAIN) all
 	@contrib/run-each $(BENCH)
 	@python3 test/bench/bench_node.py --build $(BUILD)
+	@python3 test/bench/bench_sync.py --build $(BUILD)
 
 lint:
 	@python3 test/lint/lint.py

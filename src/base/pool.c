@@ -64,6 +64,9 @@ static bool crew_has_work(const struct crew *crew);
 static void list_append(struct job_list *list, struct job *job);
 static struct job *list_take(struct job_list *list);
 
+static int64_t now_us(void);
+static uint32_t collect(struct pool *pool, uint32_t max, int64_t until_us);
+
 struct pool *pool_new(uint32_t threads, uint32_t mine_threads, void (*wake)(void *ctx), void *ctx)
 {
     struct pool *pool = mem_new(sizeof *pool);
@@ -117,6 +120,23 @@ bool pool_submit(struct pool *pool, struct job *job)
 
 uint32_t pool_collect(struct pool *pool, uint32_t max)
 {
+    return collect(pool, max, INT64_MAX);
+}
+
+uint32_t pool_collect_for(struct pool *pool, int64_t limit_us)
+{
+    return collect(pool, UINT32_MAX, now_us() + limit_us);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static uint32_t collect(struct pool *pool, uint32_t max, int64_t until_us)
+{
     pthread_mutex_lock(&pool->lock);
     if (pool->results.first != NULL) {
         if (pool->ready.last != NULL)
@@ -128,7 +148,7 @@ uint32_t pool_collect(struct pool *pool, uint32_t max)
     }
     pthread_mutex_unlock(&pool->lock);
     uint32_t count = 0;
-    while (count < max) {
+    while (count < max && (count == 0 || until_us == INT64_MAX || now_us() < until_us)) {
         struct job *job = list_take(&pool->ready);
         if (job == NULL)
             break;

@@ -1,6 +1,8 @@
 /* The loop and the world. One libevent base; workers wake it through an eventfd. Whatever happened in a pass of
  * the loop (bytes, results of jobs, timers, a request), on_turn runs once before the loop sleeps again: it is an
- * event of lower priority that `net_touch` makes active.
+ * event that `net_touch` makes active.
+ * Sockets, results and turns stand in one queue, and after a few of them, or a few milliseconds, the loop looks what
+ * else has happened: so none of them starves another, and an RPC client is answered in the middle of a sync.
  *
  * Signals arrive as events. SIGPIPE is ignored: a peer that went away is an error of write. */
 
@@ -18,10 +20,13 @@
 #include "coin/ledger/kv.h"
 #include "internal.h"
 
-#define PRIORITIES 2      /* 0: events, 1: the turn that follows them */
-#define RESULTS_PER_PASS 64
+#define PRIORITIES 2 /* 0: signals, 1 (the default): all else */
+#define DISPATCH_TIME_US 4000
+#define DISPATCH_CALLBACKS 16
+#define RESULTS_TIME_US 4000
 #define LISTEN_BACKLOG 128
 
+static struct event_base *make_base(void);
 static void on_wake(evutil_socket_t fd, short what, void *ctx);
 static void on_tick(evutil_socket_t fd, short what, void *ctx);
 static void on_turn(evutil_socket_t fd, short what, void *ctx);
@@ -37,6 +42,18 @@ static bool env_run(void *ctx, struct job *job);
 static void env_again(void *ctx);
 static bool listen_on(struct net *net, const struct net_addr *at, struct fail *why);
 
+static struct event_base *make_base(void)
+{
+    static const struct timeval longest = {.tv_usec = DISPATCH_TIME_US};
+    struct event_config *config = event_config_new();
+    if (config == NULL)
+        return NULL;
+    event_config_set_max_dispatch_interval(config, &longest, DISPATCH_CALLBACKS, 1);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
 struct net *net_new(const struct net_options *options, struct fail *why)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -49,7 +66,7 @@ struct net *net_new(const struct net_options *options, struct fail *why)
     table_init(&net->conns, sizeof(uint64_t), sizeof(struct conn *), CONNS_MAX, seed);
     net->next_id = 1;
     signal(SIGPIPE, SIG_IGN);
-    net->base = event_base_new();
+    net->base = make_base();
     if (net->base == NULL || net->wake_fd < 0 || event_base_priority_init(net->base, PRIORITIES) != 0) {
         fail_set(why, FAIL_LOCAL, "event-loop", "the event loop cannot be started: %s", strerror(errno));
         goto out;
@@ -67,9 +84,6 @@ struct net *net_new(const struct net_options *options, struct fail *why)
         fail_oom(why, "event loop");
         goto out;
     }
-    event_priority_set(net->wake, 0);
-    event_priority_set(net->tick, 0);
-    event_priority_set(net->turn, 1);
     net->pool = pool_new(options->workers, options->mine_threads, wake_loop, net);
     if (net->pool == NULL) {
         fail_set(why, FAIL_LOCAL, "threads", "the worker threads cannot be started: %s", strerror(errno));
@@ -208,7 +222,7 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     if (read(fd, &count, sizeof count) < 0 && errno != EAGAIN)
         log_error("the loop's wake-up cannot be read: %s", strerror(errno));
-    pool_collect(net->pool, RESULTS_PER_PASS);
+    pool_collect_for(net->pool, RESULTS_TIME_US);
     net_touch(net);
 }
 
@@ -227,7 +241,7 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
     (void)fd, (void)what;
     net->turn_due = false;
     if (net->events.on_turn != NULL && net->events.on_turn(net->events.ctx))
-        net_touch(net); /* lower priority: sockets come first */
+        net_touch(net);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *ctx)

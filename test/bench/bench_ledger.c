@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "../../src/ledger/codec.h"
+#include "../sim/history.h"
 #include "../sim/maker.h"
 #include "../sim/real.h"
-#include "../sim/signer.h"
 #include "coin/base/mem.h"
 #include "coin/crypto/secp.h"
 #include "coin/ledger/ledger.h"
@@ -21,17 +21,10 @@
 #define UTXO_TXS 2000 /* per block: one input, two outputs */
 #define SIGS_BLOCKS 12
 #define SIGS_TXS 1500
-#define KEYS 16
 #define LIMIT_S 600.0
 #define LOOKUPS 20000
 #define PER_REQUEST 200
 #define DBCACHE_B ((size_t)450 << 20)
-
-struct history { /* blocks in order, made before the clock starts */
-    struct block **blocks;
-    uint32_t count, capacity;
-    uint64_t inputs; /* but the coinbases' */
-};
 
 struct run {
     struct real real;
@@ -54,117 +47,6 @@ static void must(bool ok, const char *what)
         return;
     fprintf(stderr, "bench_ledger: %s failed\n", what);
     exit(1);
-}
-
-/* ---- histories ---- */
-static const struct block *add(struct history *history, const struct chain *chain,
-    const struct block *prev, struct tx *const *txs, uint32_t count)
-{
-    struct maker_block spec = {.prev = prev->id,
-        .height = (int32_t)history->count + 1,
-        .time_s = prev->header.time_s + 1,
-        .bits = prev->header.bits,
-        .txs = txs,
-        .tx_count = count,
-        .salt = history->count};
-    must(mem_try_grow(&history->blocks, &history->capacity, history->count + 1, 1u << 20,
-             sizeof *history->blocks),
-        "memory");
-    for (uint32_t i = 0; i < count; i++)
-        history->inputs += txs[i]->in_count;
-    return history->blocks[history->count++] = maker_build(chain, &spec);
-}
-
-static struct history make_small(const struct chain *chain)
-{
-    struct history history = {0};
-    const struct block *prev = chain->genesis;
-    for (uint32_t i = 0; i < SMALL_BLOCKS; i++)
-        prev = add(&history, chain, prev, NULL, 0);
-    return history;
-}
-
-/* A coinbase is fanned out, and from then on every block spends what the one before made. */
-static struct history make_utxo(const struct chain *chain)
-{
-    struct history history = {0};
-    const struct block *prev = chain->genesis;
-    for (int i = 0; i <= chain->coinbase_maturity; i++)
-        prev = add(&history, chain, prev, NULL, 0);
-    const struct tx *coinbase = &history.blocks[0]->txs[0];
-    struct outpoint from = {coinbase->txid, 0};
-    struct tx *fan = maker_spend(&from, 1, coinbase->out[0].value_sat, UTXO_TXS);
-    prev = add(&history, chain, prev, &fan, 1);
-    static struct outpoint next[UTXO_TXS];
-    static int64_t values[UTXO_TXS];
-    struct tx *txs[UTXO_TXS];
-    for (uint32_t i = 0; i < UTXO_TXS; i++) {
-        next[i] = (struct outpoint){fan->txid, i};
-        values[i] = fan->out[i].value_sat;
-    }
-    tx_unref(fan);
-    for (uint32_t b = 0; b < UTXO_BLOCKS; b++) {
-        for (uint32_t i = 0; i < UTXO_TXS; i++) {
-            txs[i] = maker_spend(&next[i], 1, values[i], 2);
-            next[i] = (struct outpoint){txs[i]->txid, b & 1};
-            values[i] = txs[i]->out[b & 1].value_sat;
-        }
-        prev = add(&history, chain, prev, txs, UTXO_TXS);
-        for (uint32_t i = 0; i < UTXO_TXS; i++)
-            tx_unref(txs[i]);
-    }
-    return history;
-}
-
-/* As many ECDSA as Schnorr spends. */
-static struct history make_sigs(const struct chain *chain)
-{
-    struct history history = {0};
-    const struct block *prev = chain->genesis;
-    for (int i = 0; i <= chain->coinbase_maturity; i++)
-        prev = add(&history, chain, prev, NULL, 0);
-    static uint8_t scripts[KEYS][SIGNER_SCRIPT_MAX_B];
-    struct span script[KEYS];
-    for (uint32_t k = 0; k < KEYS; k++)
-        script[k] = span_of(scripts[k], signer_script(scripts[k], k % 2 == 0 ? SIGNER_ECDSA : SIGNER_SCHNORR, k));
-    static struct outpoint next[SIGS_TXS];
-    static struct coin coins[SIGS_TXS];
-    struct tx *txs[SIGS_TXS], *fan = NULL;
-    struct tx_draft draft;
-    struct fail why;
-    const struct tx *coinbase = &history.blocks[0]->txs[0];
-    struct outpoint from = {coinbase->txid, 0};
-    tx_draft_init(&draft);
-    must(tx_draft_add_in(&draft, &from, SEQUENCE_FINAL) != NULL, "memory");
-    for (uint32_t i = 0; i < SIGS_TXS; i++)
-        must(tx_draft_add_out(&draft, 1000000, script[i % KEYS]) != NULL, "memory");
-    must(tx_draft_finish(&fan, &draft, &why), "transaction");
-    tx_draft_clear(&draft);
-    prev = add(&history, chain, prev, &fan, 1);
-    for (uint32_t i = 0; i < SIGS_TXS; i++) {
-        next[i] = (struct outpoint){fan->txid, i};
-        coins[i] = (struct coin){.value_sat = 1000000, .script = script[i % KEYS]};
-    }
-    tx_unref(fan);
-    for (uint32_t b = 0; b < SIGS_BLOCKS; b++) {
-        for (uint32_t i = 0; i < SIGS_TXS; i++) {
-            uint32_t key = i % KEYS;
-            txs[i] = signer_spend(&next[i], &coins[i], key % 2 == 0 ? SIGNER_ECDSA : SIGNER_SCHNORR, key,
-                script[key], 1);
-            next[i] = (struct outpoint){txs[i]->txid, 0};
-        }
-        prev = add(&history, chain, prev, txs, SIGS_TXS);
-        for (uint32_t i = 0; i < SIGS_TXS; i++)
-            tx_unref(txs[i]);
-    }
-    return history;
-}
-
-static void history_free(struct history *history)
-{
-    for (uint32_t i = 0; i < history->count; i++)
-        block_unref(history->blocks[i]);
-    mem_free(history->blocks);
 }
 
 /* ---- a node's ledger ---- */
@@ -326,7 +208,7 @@ static double raw_verify_rate(struct run *run, const struct history *history)
 
 static void measure_sigs(const struct chain *chain)
 {
-    struct history history = make_sigs(chain);
+    struct history history = history_signed(chain, SIGS_BLOCKS, SIGS_TXS);
     for (int known = 0; known < 2; known++) {
         struct run run;
         run_begin(&run);
@@ -502,10 +384,13 @@ static double look_up(struct run *run, const struct rows *rows)
 
 static void measure_coins(const struct chain *chain)
 {
-    struct history history = make_utxo(chain);
+    struct history history = history_coins(chain, UTXO_BLOCKS, UTXO_TXS);
     struct run run;
     run_begin(&run);
     show("coins, no signatures", &history, connect_all(&run, &history));
+    struct ledger_stats stats = ledger_stats(run.ledger);
+    printf("    cache: %.1f bytes per coin, all included (%llu coins; goal 110)\n",
+        (double)stats.cache_b / (double)stats.coins_cached, (unsigned long long)stats.coins_cached);
     sync(); /* the block files': what follows is about the coins */
     double begin_s = real_now_s();
     ledger_flush(run.ledger, (struct ledger_done){on_flushed, &run});
@@ -538,7 +423,7 @@ static void measure_coins(const struct chain *chain)
 
 static void measure_small(const struct chain *chain)
 {
-    struct history history = make_small(chain);
+    struct history history = history_small(chain, SMALL_BLOCKS);
     struct run run;
     run_begin(&run);
     show("nearly empty blocks", &history, connect_all(&run, &history));

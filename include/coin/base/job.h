@@ -53,6 +53,8 @@ struct pool *pool_new(uint32_t threads, uint32_t mine_threads, void (*wake)(void
 bool pool_submit(struct pool *pool, struct job *job) MUST_USE;
 /* Runs `done` of up to max results; returns how many. Thread: loop. */
 uint32_t pool_collect(struct pool *pool, uint32_t max);
+/* The same for about so long: at least one, none after that time is over. */
+uint32_t pool_collect_for(struct pool *pool, int64_t limit_us);
 /* Waits until every submitted job has run and been collected. For start-up and shutdown only. */
 void pool_drain(struct pool *pool);
 uint32_t pool_waiting(const struct pool *pool, enum job_lane lane);
