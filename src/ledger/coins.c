@@ -1,7 +1,8 @@
-/* The coins cache: flat open-addressing tables. Each shard has an array of tags (32 bits of the keyed hash,
- * 0 = empty) and beside it the slots, key and coin inline; a probe walks the tags, 16 to a cache line, and
- * touches one slot. A tag's home is tag * capacity / 2^32, so capacities need not be powers of two.
- * Removal shifts back what follows: no tombstones.
+/* The coins cache: flat open-addressing tables. Each shard has an array of entries (32 bits of the keyed hash,
+ * 0 = empty, and the place of the slot), and slots, key and coin inline, that never move: so growing copies
+ * eight bytes a coin, and no room is kept for coins that are not there. A probe walks the entries, 8 to a cache
+ * line, and touches one slot. A tag's home is tag * capacity / 2^32, so capacities need not be powers of two.
+ * Removal shifts back the entries that follow: no tombstones.
  *
  * The hash is two multiply-and-fold rounds over 36 bytes under six secret words: nobody outside can
  * choose collisions, and it costs a tenth of SipHash.
@@ -35,7 +36,11 @@ static bool slot_put(struct coins *coins, uint64_t hash, const struct outpoint *
     const struct coin *coin, uint8_t flags);
 static bool slot_mark_spent(struct coins *coins, uint64_t hash, const struct outpoint *outpoint);
 static struct coins_shard *shard_of(struct coins_generation *generation, uint64_t hash);
+static uint32_t next_of(const struct coins_shard *shard, uint32_t i);
+static struct coins_slot *slot_at(const struct coins_shard *shard, uint32_t place);
+static uint8_t *script_there(const struct coins_slot *slot);
 static bool shard_grow(struct coins_generation *generation, struct coins_shard *shard);
+static bool shard_add_chunk(struct coins_generation *generation, struct coins_shard *shard);
 static void generation_clear(struct coins_generation *generation);
 static int slot_order(const void *a, const void *b);
 
@@ -79,7 +84,7 @@ void coins_prefetch(const struct coins *coins, const struct outpoint *outpoint)
     uint64_t hash = hash_of(coins, outpoint);
     const struct coins_shard *shard = &coins->live.shards[hash >> 58];
     if (shard->capacity > 0)
-        __builtin_prefetch(&shard->tags[(uint64_t)((uint32_t)hash | 1u) * shard->capacity >> 32]);
+        __builtin_prefetch(&shard->entries[(uint64_t)((uint32_t)hash | 1u) * shard->capacity >> 32]);
 }
 
 bool coins_learn(struct coins *coins, const struct outpoint *outpoint, const struct coin *coin)
@@ -203,8 +208,11 @@ bool coins_encode(
     for (uint32_t s = 0; s < COINS_SHARDS; s++) {
         const struct coins_shard *shard = &generation->shards[s];
         for (uint32_t i = 0; i < shard->capacity; i++)
-            if (shard->tags[i] != 0 && (shard->slots[i].flags & COINS_DIRTY) != 0)
-                dirty[count++] = &shard->slots[i];
+            if (shard->entries[i].tag != 0) {
+                const struct coins_slot *slot = slot_at(shard, shard->entries[i].place);
+                if ((slot->flags & COINS_DIRTY) != 0)
+                    dirty[count++] = slot;
+            }
     }
     /* Sorted rows enter the store twice as fast as scattered ones. */
     qsort(dirty, count, sizeof *dirty, slot_order);
@@ -267,10 +275,10 @@ static bool slot_set(struct coins_generation *generation, struct coins_slot *slo
     slot_drop_script(generation, slot);
     if (there != NULL) {
         memcpy(there, coin->script.data, size_b);
-        slot->script.there = there;
+        memcpy(slot->script, &there, sizeof there);
         generation->size_b += size_b;
     } else if (size_b > 0) {
-        memcpy(slot->script.here, coin->script.data, size_b);
+        memcpy(slot->script, coin->script.data, size_b);
     }
     slot->script_size_b = (uint16_t)size_b;
     slot->height_coinbase = (uint32_t)coin->height << 1 | coin->is_coinbase;
@@ -287,11 +295,18 @@ static void slot_set_spent(struct coins_generation *generation, struct coins_slo
     slot->flags = COINS_DIRTY | COINS_SPENT;
 }
 
+static uint8_t *script_there(const struct coins_slot *slot)
+{
+    uint8_t *there;
+    memcpy(&there, slot->script, sizeof there);
+    return there;
+}
+
 static void slot_drop_script(struct coins_generation *generation, struct coins_slot *slot)
 {
     if (slot->script_size_b > COINS_SCRIPT_INLINE_B) {
         generation->size_b -= slot->script_size_b;
-        mem_free(slot->script.there);
+        mem_free(script_there(slot));
     }
     slot->script_size_b = 0;
 }
@@ -302,7 +317,7 @@ static void slot_coin(const struct coins_slot *slot, struct coin *out)
     out->height = (int32_t)(slot->height_coinbase >> 1);
     out->is_coinbase = (slot->height_coinbase & 1) != 0;
     out->script = span_of(
-        slot->script_size_b > COINS_SCRIPT_INLINE_B ? slot->script.there : slot->script.here,
+        slot->script_size_b > COINS_SCRIPT_INLINE_B ? script_there(slot) : slot->script,
         slot->script_size_b);
 }
 
@@ -338,6 +353,16 @@ static uint32_t home_of(const struct coins_shard *shard, uint32_t tag)
     return (uint32_t)((uint64_t)tag * shard->capacity >> 32);
 }
 
+static uint32_t next_of(const struct coins_shard *shard, uint32_t i)
+{
+    return i + 1 < shard->capacity ? i + 1 : 0;
+}
+
+static struct coins_slot *slot_at(const struct coins_shard *shard, uint32_t place)
+{
+    return &shard->chunks[place / COINS_CHUNK][place % COINS_CHUNK];
+}
+
 static struct coins_slot *slot_find(
     const struct coins_generation *generation, uint64_t hash, const struct outpoint *outpoint)
 {
@@ -345,11 +370,12 @@ static struct coins_slot *slot_find(
     if (shard->count == 0)
         return NULL;
     uint32_t tag = tag_of(hash);
-    for (uint32_t i = home_of(shard, tag); shard->tags[i] != 0;
-         i = i + 1 < shard->capacity ? i + 1 : 0)
-        if (shard->tags[i] == tag &&
-            memcmp(&shard->slots[i].outpoint, outpoint, sizeof *outpoint) == 0)
-            return &shard->slots[i];
+    for (uint32_t i = home_of(shard, tag); shard->entries[i].tag != 0; i = next_of(shard, i))
+        if (shard->entries[i].tag == tag) {
+            struct coins_slot *slot = slot_at(shard, shard->entries[i].place);
+            if (memcmp(&slot->outpoint, outpoint, sizeof *outpoint) == 0)
+                return slot;
+        }
     return NULL;
 }
 
@@ -360,14 +386,19 @@ static struct coins_slot *slot_add(
     if ((uint64_t)(shard->count + 1) * 5 > (uint64_t)shard->capacity * 4 &&
         !shard_grow(generation, shard))
         return NULL;
+    if (shard->free == 0 && shard->used == shard->chunk_count * COINS_CHUNK && !shard_add_chunk(generation, shard))
+        return NULL;
+    uint32_t place = shard->free != 0 ? shard->free - 1 : shard->used++;
+    struct coins_slot *slot = slot_at(shard, place);
+    if (shard->free != 0)
+        shard->free = slot->outpoint.index;
     uint32_t tag = tag_of(hash);
     uint32_t i = home_of(shard, tag);
-    while (shard->tags[i] != 0)
-        i = i + 1 < shard->capacity ? i + 1 : 0;
-    shard->tags[i] = tag;
+    while (shard->entries[i].tag != 0)
+        i = next_of(shard, i);
+    shard->entries[i] = (struct coins_entry){tag, place};
     shard->count++;
     generation->count++;
-    struct coins_slot *slot = &shard->slots[i];
     memset(slot, 0, sizeof *slot);
     slot->outpoint = *outpoint;
     return slot;
@@ -380,50 +411,61 @@ static void slot_remove(struct coins_generation *generation, uint64_t hash, stru
     generation->dirty -= (slot->flags & COINS_DIRTY) != 0;
     generation->count--;
     shard->count--;
-    uint32_t hole = (uint32_t)(slot - shard->slots);
+    uint32_t hole = home_of(shard, tag_of(hash));
+    while (slot_at(shard, shard->entries[hole].place) != slot)
+        hole = next_of(shard, hole);
+    slot->outpoint.index = shard->free;
+    shard->free = shard->entries[hole].place + 1;
     for (uint32_t i = hole;;) {
-        i = i + 1 < shard->capacity ? i + 1 : 0;
-        if (shard->tags[i] == 0)
+        i = next_of(shard, i);
+        if (shard->entries[i].tag == 0)
             break;
         /* May the entry at i move to the hole? Only if its home is not between the two. */
-        uint32_t home = home_of(shard, shard->tags[i]);
+        uint32_t home = home_of(shard, shard->entries[i].tag);
         bool between = hole <= i ? hole < home && home <= i : hole < home || home <= i;
         if (between)
             continue;
-        shard->tags[hole] = shard->tags[i];
-        shard->slots[hole] = shard->slots[i];
+        shard->entries[hole] = shard->entries[i];
         hole = i;
     }
-    shard->tags[hole] = 0;
+    shard->entries[hole].tag = 0;
 }
 
 static bool shard_grow(struct coins_generation *generation, struct coins_shard *shard)
 {
-    struct coins_shard grown = {
-        .capacity = shard->capacity == 0 ? SHARD_FIRST : shard->capacity / 2 * 3};
+    struct coins_shard grown = *shard;
+    grown.capacity = shard->capacity == 0 ? SHARD_FIRST : shard->capacity / 4 * 5;
     if (grown.capacity > SHARD_COUNT_MAX)
         return false;
-    grown.tags = mem_try_array(grown.capacity, sizeof *grown.tags);
-    grown.slots = grown.tags != NULL ? mem_try_array(grown.capacity, sizeof *grown.slots) : NULL;
-    if (grown.slots == NULL) {
-        mem_free(grown.tags);
+    grown.entries = mem_try_array(grown.capacity, sizeof *grown.entries);
+    if (grown.entries == NULL)
         return false;
-    }
     for (uint32_t i = 0; i < shard->capacity; i++) {
-        if (shard->tags[i] == 0)
+        if (shard->entries[i].tag == 0)
             continue;
-        uint32_t at = home_of(&grown, shard->tags[i]);
-        while (grown.tags[at] != 0)
-            at = at + 1 < grown.capacity ? at + 1 : 0;
-        grown.tags[at] = shard->tags[i];
-        grown.slots[at] = shard->slots[i];
+        uint32_t at = home_of(&grown, shard->entries[i].tag);
+        while (grown.entries[at].tag != 0)
+            at = next_of(&grown, at);
+        grown.entries[at] = shard->entries[i];
     }
-    grown.count = shard->count;
-    generation->size_b +=
-        (size_t)(grown.capacity - shard->capacity) * (sizeof *grown.tags + sizeof *grown.slots);
-    mem_free(shard->tags);
-    mem_free(shard->slots);
+    generation->size_b += (size_t)(grown.capacity - shard->capacity) * sizeof *grown.entries;
+    mem_free(shard->entries);
     *shard = grown;
+    return true;
+}
+
+static bool shard_add_chunk(struct coins_generation *generation, struct coins_shard *shard)
+{
+    uint32_t capacity = shard->chunk_capacity;
+    if (!mem_try_grow(&shard->chunks, &shard->chunk_capacity, shard->chunk_count + 1, SHARD_COUNT_MAX / COINS_CHUNK,
+            sizeof *shard->chunks))
+        return false;
+    generation->size_b += (size_t)(shard->chunk_capacity - capacity) * sizeof *shard->chunks;
+    struct coins_slot *chunk = mem_try_array(COINS_CHUNK, sizeof *chunk);
+    if (chunk == NULL)
+        return false;
+    shard->chunks[shard->chunk_count++] = chunk;
+    generation->size_b += COINS_CHUNK * sizeof *chunk;
     return true;
 }
 
@@ -431,11 +473,15 @@ static void generation_clear(struct coins_generation *generation)
 {
     for (uint32_t s = 0; s < COINS_SHARDS; s++) {
         struct coins_shard *shard = &generation->shards[s];
-        for (uint32_t i = 0; i < shard->capacity; i++)
-            if (shard->tags[i] != 0 && shard->slots[i].script_size_b > COINS_SCRIPT_INLINE_B)
-                mem_free(shard->slots[i].script.there);
-        mem_free(shard->tags);
-        mem_free(shard->slots);
+        for (uint32_t i = 0; i < shard->used; i++) { /* a slot that was given back has no script */
+            const struct coins_slot *slot = slot_at(shard, i);
+            if (slot->script_size_b > COINS_SCRIPT_INLINE_B)
+                mem_free(script_there(slot));
+        }
+        for (uint32_t i = 0; i < shard->chunk_count; i++)
+            mem_free(shard->chunks[i]);
+        mem_free(shard->chunks);
+        mem_free(shard->entries);
     }
     memset(generation, 0, sizeof *generation);
 }

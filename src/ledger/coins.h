@@ -14,7 +14,8 @@
 #include "coin/primitives/coin.h"
 
 #define COINS_SHARDS 64 /* each grows on its own, so that no single growth is long */
-#define COINS_SCRIPT_INLINE_B 36
+#define COINS_SCRIPT_INLINE_B 37 /* every standard script but bare multisig; fills the slot to 88 bytes */
+#define COINS_CHUNK 32 /* slots allocated at a time */
 
 enum coins_flag { /* or-ed */
     COINS_DIRTY = 1, /* the store does not know it yet */
@@ -27,15 +28,18 @@ struct coins_slot {
     int64_t value_sat;
     uint16_t script_size_b;
     uint8_t flags;
-    union {
-        uint8_t here[COINS_SCRIPT_INLINE_B];
-        uint8_t *there; /* when larger */
-    } script;
+    uint8_t script[COINS_SCRIPT_INLINE_B]; /* when larger: a pointer to it */
+};
+struct coins_entry {
+    uint32_t tag; /* 0: empty */
+    uint32_t place; /* of its slot: chunk * COINS_CHUNK + which */
 };
 struct coins_shard {
-    uint32_t *tags; /* 0: empty */
-    struct coins_slot *slots;
-    uint32_t count, capacity;
+    struct coins_entry *entries;
+    struct coins_slot **chunks;
+    uint32_t count, capacity, chunk_count, chunk_capacity;
+    uint32_t used; /* places given out so far */
+    uint32_t free; /* the first place that was given back + 1, linked by outpoint.index; 0: none */
 };
 struct coins_generation {
     struct coins_shard shards[COINS_SHARDS];
