@@ -8,10 +8,12 @@
 #include "coin/base/mem.h"
 #include "coin/ledger/kv.h"
 
-/* LevelDB maps most table files and keeps descriptors for the rest only; this many per store leaves most
- * of the usual 1,024 to sockets. */
-#define KV_OPEN_FILES_MAX 128
+/* Tables whose index and filter stay in memory: looking into another one costs four reads more. LevelDB maps most
+ * of them and limits its descriptors by itself. 8 GiB of coins are covered, at a 100th of their size. */
+#define KV_OPEN_FILES_MAX 512
 #define KV_BLOOM_BITS 10 /* per key: one percent of look-ups for absent keys read a block in vain */
+#define KV_BLOCK_B ((size_t)4 << 10)
+#define KV_FILE_B ((size_t)16 << 20)
 
 struct kv_leveldb {
     struct kv base;
@@ -78,12 +80,15 @@ static void level_set_options(struct kv_leveldb *level, const struct kv_options 
 {
     level->options = leveldb_options_create();
     level->cache = leveldb_cache_create_lru(options->cache_b);
-    level->bloom = leveldb_filterpolicy_create_bloom(KV_BLOOM_BITS);
+    level->bloom =
+        leveldb_filterpolicy_create_bloom(options->bloom_bits > 0 ? (int)options->bloom_bits : KV_BLOOM_BITS);
     leveldb_options_set_create_if_missing(level->options, 1);
     leveldb_options_set_paranoid_checks(level->options, 1);
     leveldb_options_set_cache(level->options, level->cache);
     leveldb_options_set_filter_policy(level->options, level->bloom);
     leveldb_options_set_write_buffer_size(level->options, options->write_buffer_b);
+    leveldb_options_set_block_size(level->options, options->block_b > 0 ? options->block_b : KV_BLOCK_B);
+    leveldb_options_set_max_file_size(level->options, options->file_b > 0 ? options->file_b : KV_FILE_B);
     leveldb_options_set_max_open_files(level->options, KV_OPEN_FILES_MAX);
     leveldb_options_set_compression(
         level->options, options->compress ? leveldb_snappy_compression : leveldb_no_compression);
