@@ -27,11 +27,11 @@
 #include "tree.h"
 
 #define INTAKE_MAX 256 /* offered blocks without a verdict */
-#define INTAKE_MAX_B (32u << 20) /* and their bytes */
-#define HELD_MAX_B (32u << 20) /* blocks kept in memory until they are connected */
+#define INTAKE_MAX_B (12u << 20) /* and their bytes */
+#define HELD_MAX_B (12u << 20) /* blocks kept in memory until they are connected */
 #define PIPELINE_MAX 32 /* blocks between load and commit */
-#define PIPELINE_MAX_B (16u << 20) /* and their bytes */
-#define UNDO_MAX_B (32u << 20) /* of committed blocks whose undo data is not written yet */
+#define PIPELINE_MAX_B (8u << 20) /* and their bytes */
+#define UNDO_MAX_B (12u << 20) /* of committed blocks whose undo data is not written yet */
 #define FUTURE_HEADERS_MAX 64 /* headers ahead of our clock, tried again */
 #define READS_MAX 256 /* blocks being read for others */
 #define SCANS_MAX 8
