@@ -364,6 +364,7 @@ enum message_result serve_on_getheaders(struct peer *, union message *, struct f
 enum message_result serve_on_getblocks(struct peer *, union message *, struct frame *, struct fail *);
 enum message_result serve_on_getblocktxn(struct peer *, union message *, struct frame *, struct fail *);
 void serve_advance(struct peer *peer);
+void serve_connected(struct p2p *p2p); /* a block was: somebody may wait for it */
 void serve_forget_peer(struct peer *peer);
 /* Tells all peers of a new tip. */
 void serve_announce_tip(struct p2p *p2p, struct block_index *tip);

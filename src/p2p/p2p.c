@@ -264,6 +264,7 @@ void p2p_on_ledger(struct p2p *p2p, const struct ledger_effect *effect)
             block_unref(p2p->recent_block);
             p2p->recent_block = block_ref(effect->block);
         }
+        serve_connected(p2p);
         p2p->stall_us = p2p->stall_us * 85 / 100;
         if (p2p->stall_us < STALL_START_US)
             p2p->stall_us = STALL_START_US;

@@ -43,6 +43,7 @@ static void send_block_txs(struct peer *peer, const struct serve_item *item, con
 static void continue_getblocks(struct peer *peer, const struct block_id *id);
 static bool is_too_deep(const struct p2p *p2p, const struct block_index *index);
 static bool may_serve(const struct p2p *p2p, struct block_index *index);
+static bool is_being_judged(const struct p2p *p2p, const struct block_index *index);
 static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32]);
 static bool is_block(uint32_t type);
 static bool wants_decoded(const struct p2p *p2p, uint32_t type, const struct block_index *index);
@@ -185,6 +186,13 @@ void serve_advance(struct peer *peer)
         peer_send_inv(peer, MSG_NOTFOUND, missing, missing_count);
 }
 
+void serve_connected(struct p2p *p2p)
+{
+    for (uint32_t i = 0; i < p2p->peer_count; i++)
+        if (p2p->peers[i]->serve.count > 0)
+            serve_advance(p2p->peers[i]);
+}
+
 void serve_forget_peer(struct peer *peer)
 {
     while (peer->serve.count > 0) {
@@ -320,6 +328,8 @@ static enum step serve_block(struct peer *peer, struct serve_item *item)
         peer_close(peer, "it asks for blocks that a limited peer does not have");
         return STEP_DONE;
     }
+    if (index != NULL && is_being_judged(p2p, index))
+        return STEP_WAIT; /* announced already, or soon: serve_connected goes on */
     if (index == NULL || !may_serve(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
         return STEP_DONE; /* Bitcoin says nothing here */
     return STEP_WAIT;     /* no room to read it yet: the next tick tries again */
@@ -548,6 +558,14 @@ static bool may_serve(const struct p2p *p2p, struct block_index *index)
     return (index->status & BLOCK_SCRIPTS_OK) != 0 &&
            (index->status & (BLOCK_FAILED | BLOCK_FAILED_PARENT)) == 0 &&
            (int64_t)best->time_s - index->time_s < STALE_AGE_MAX_S;
+}
+
+/* On its way to become the tip: whoever asks for it gets it a moment later (Bitcoin validates it first, too). */
+static bool is_being_judged(const struct p2p *p2p, const struct block_index *index)
+{
+    return (index->status & BLOCK_HAVE_DATA) != 0 && index->chain_tx_count > 0 &&
+           (index->status & (BLOCK_SCRIPTS_OK | BLOCK_FAILED | BLOCK_FAILED_PARENT)) == 0 &&
+           u256_compare(&index->chain_work, &ledger_tip(p2p->ledger)->chain_work) > 0;
 }
 
 static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32])

@@ -221,9 +221,12 @@ void blocks_on_tick(struct peer *peer, int64_t now_us)
         int64_t limit_us = chain_scaled_s(p2p->chain, 1) * SECOND_US;
         if (limit_us < TIMEOUT_MIN_US)
             limit_us = TIMEOUT_MIN_US;
-        if (now_us - since_us > limit_us && peer->type != CONN_MANUAL && !peer_permits(peer, PERMIT_NOBAN)) {
-            peer_close(peer, "it does not deliver the blocks that it announced");
-            return;
+        if (now_us - since_us > limit_us) {
+            if (peer->type != CONN_MANUAL && !peer_permits(peer, PERMIT_NOBAN)) {
+                peer_close(peer, "it does not deliver the blocks that it announced");
+                return;
+            }
+            blocks_forget_peer(peer); /* the user wants this one: it is asked again */
         }
     }
     blocks_request(peer);

@@ -2,6 +2,7 @@
 import random
 import struct
 
+from blocks import TRUE, Key, Rig, push, spend
 from framework import CoinTest, wait_until
 from p2p import Peer, compact, message, sha256d, version_payload
 
@@ -39,6 +40,30 @@ class Neighbours(CoinTest):
             self.assertEqual(sha256d(headers[1 + 162:1 + 162 + 80])[::-1].hex(), tip)
             peer.send("getdata", compact(1) + struct.pack("<I", 0x40000002) + bytes.fromhex(tip)[::-1])
             self.assertEqual(peer.wait_for("block").hex(), node.getblock(tip, 0))
+
+    def test_serves_what_it_just_announced(self):
+        """A block is announced before its scripts are checked; whoever then asks for it waits for the verdict."""
+        rig = Rig(self)
+        rig.grow(101)
+        key = Key(7)
+        check = push(key.der(b"another digest".ljust(32))) + push(key.pub) + b"\xac\x75"  # CHECKSIG DROP
+        coins = rig.fund(*[check * 10 + TRUE] * 200, value=1000)
+        slow = rig.block(spend(*coins))
+        next_one = rig.block(parent=slow)
+        with rig.connect() as watcher:
+            watcher.send("sendcmpct", b"\1" + struct.pack("<Q", 2))
+            watcher.send("getheaders", struct.pack("<I", 70016) + compact(1) + rig.genesis_id + b"\0" * 32)
+            watcher.sync()
+            rig.announce(rig.peer, slow, next_one)
+            rig.peer.sync()
+            for block in slow, next_one:
+                rig.peer.send("block", block.encode())
+                self.assertEqual(sha256d(watcher.wait_for("cmpctblock")[:80]), block.hash())
+            both = [slow.hash(), next_one.hash()]
+            watcher.send("getdata", compact(2) + b"".join(struct.pack("<I", 0x40000002) + h for h in both))
+            watcher.sync()
+            self.assertEqual([sha256d(p[:80]) for command, p in watcher.seen if command == "block"], both)
+        rig.close()
 
     def test_bad_peers_are_dropped(self):
         """Each says one wrong thing; the node hangs up and goes on."""

@@ -45,7 +45,7 @@ struct whole {
     struct net_addr addr;
     struct config *config;
     struct node *node; /* NULL: down */
-    bool stopped;
+    bool crashed, stopped;
 };
 struct answer {
     bool done;
@@ -141,7 +141,7 @@ static void on_tick(void *ctx, uint64_t arg)
 static void on_stopped(void *ctx, const struct fail *why)
 {
     struct whole *w = ctx;
-    demand(why->kind == FAIL_NONE, why->detail);
+    demand(why->kind == FAIL_NONE || w->crashed, why->detail);
     w->stopped = true;
 }
 
@@ -150,7 +150,7 @@ static void start(struct whole *w)
     struct fail why;
     struct node_hooks hooks = {.ctx = w, .stopped = on_stopped};
     struct network_events events = {w, on_accept, on_dialed, on_closed, on_bytes, on_writable, NULL, on_beacon};
-    w->stopped = false;
+    w->crashed = w->stopped = false;
     w->node = node_open(&w->place->env, w->sim->chain, w->config, "data", &hooks, &why);
     demand(w->node != NULL, why.detail);
     network_attach(w->sim->network, w->place, &w->addr, true, &events);
@@ -163,6 +163,7 @@ static void start(struct whole *w)
 static void crash(struct whole *w)
 {
     static const struct fail none = {.kind = FAIL_NONE};
+    w->crashed = true;
     sim_disk_die(w->place->disk);
     network_detach(w->sim->network, w->place);
     struct node *node = w->node;
