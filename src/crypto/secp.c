@@ -3,6 +3,7 @@
 #include "coin/crypto/secp.h"
 
 #include <secp256k1.h>
+#include <secp256k1_ecdh.h>
 #include <secp256k1_extrakeys.h>
 #include <secp256k1_recovery.h>
 #include <secp256k1_schnorrsig.h>
@@ -26,6 +27,19 @@ static bool parse_pubkey(secp256k1_pubkey *out, struct span bytes)
 {
     return (bytes.size_b == 33 || bytes.size_b == 65) &&
            secp256k1_ec_pubkey_parse(ctx, out, bytes.data, bytes.size_b) == 1;
+}
+
+static int give_x(unsigned char *out, const unsigned char *x32, const unsigned char *y32, void *data)
+{
+    (void)y32, (void)data;
+    memcpy(out, x32, 32);
+    return 1;
+}
+
+bool secp_ecdh_x(uint8_t x[32], struct span pubkey, const uint8_t key[32])
+{
+    secp256k1_pubkey point;
+    return parse_pubkey(&point, pubkey) && secp256k1_ecdh(ctx, x, &point, key, give_x, NULL) == 1;
 }
 
 /* DER as blocks before BIP66 hold it: lengths in any form, trailing bytes, negative or padded numbers. */

@@ -30,6 +30,9 @@ bool secp_pubkey_add(uint8_t pubkey[33], const uint8_t tweak[32]) MUST_USE; /* P
 /* xonly + tweak*G; *parity of the result */
 bool secp_xonly_add(uint8_t out[32], int *parity, const uint8_t xonly[32], const uint8_t tweak[32]) MUST_USE;
 
+/* X of key * P, unhashed: BIP324 hashes more than that. */
+bool secp_ecdh_x(uint8_t x[32], struct span pubkey, const uint8_t key[32]) MUST_USE;
+
 /* ---- sign ---- */
 /* DER, low S, and (grind) low R as Bitcoin's wallet makes them; *size_b <= 72. */
 bool secp_ecdsa_sign(uint8_t der[72], size_t *size_b, const uint8_t key[32], const uint8_t hash[32],
