@@ -215,6 +215,7 @@ static bool read_p2p(struct setup *s, const struct config *config, const struct 
     o->fixed_seeds = flag_or(config, "fixedseeds", !connect_only);
     o->lan_discovery = flag_or(config, "landiscovery", chain->lan_discovery && !connect_only);
     o->blocks_only = flag_or(config, "blocksonly", false);
+    o->v2_transport = flag_or(config, "v2transport", true);
     o->connect_only = connect_only;
     o->peer_timeout_s = (uint32_t)timeout;
     o->ban_time_s = (uint32_t)ban;

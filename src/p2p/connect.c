@@ -31,14 +31,15 @@ static void try_added(struct p2p *p2p, struct added_node *node, int64_t now_us);
 static void postpone(const struct p2p *p2p, struct added_node *node);
 static void drop_extra(struct p2p *p2p, int64_t now_us);
 static void open_one(struct p2p *p2p, int64_t now_us);
-static bool pick(struct p2p *p2p, struct net_addr *out, enum conn_type type);
+static bool pick(struct p2p *p2p, struct addrman_entry *out, enum conn_type type);
 static bool may_pick(const struct p2p *p2p, const struct addrman_entry *e, enum conn_type type, uint32_t tries);
 static bool is_connected(const struct p2p *p2p, const struct net_addr *addr);
 static bool has_host(const struct p2p *p2p, const struct net_addr *addr);
 static bool has_group(const struct p2p *p2p, const struct net_addr *addr);
 static bool decode_anchors(struct p2p *p2p, struct span bytes, struct fail *why);
 
-bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type type, struct peer **out)
+bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type type, enum transport_kind transport,
+    struct peer **out)
 {
     if (out != NULL)
         *out = NULL;
@@ -47,7 +48,9 @@ bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type t
     if (type != CONN_MANUAL && (ban_is_banned(p2p, addr) || ban_is_discouraged(p2p, addr)))
         return false;
     uint32_t alive = p2p_count(p2p, false, true);
-    struct peer *peer = peer_new(p2p, p2p->next_conn++, type, addr);
+    if (!p2p->options.v2_transport)
+        transport = TRANSPORT_V1;
+    struct peer *peer = peer_new(p2p, p2p->next_conn++, type, transport, addr);
     if (peer == NULL)
         return false;
     peer->permissions = whitelist_permissions(p2p, addr, false);
@@ -76,12 +79,17 @@ void connect_closed(struct peer *peer)
 {
     struct p2p *p2p = peer->p2p;
     int64_t now_us = p2p_now_us(p2p);
+    struct peer *heir = NULL; /* to our encrypted hello it hung up: once more in plain */
+    if (peer->try_plain)
+        connect_dial(p2p, &peer->addr, peer->type, TRANSPORT_V1, &heir);
     for (uint32_t i = 0; i < p2p->added_count; i++) {
         struct added_node *node = &p2p->added[i];
         struct net_addr numeric;
         if (node->peer_id != peer->id)
             continue;
-        node->peer_id = NO_PEER;
+        node->peer_id = heir != NULL ? heir->id : NO_PEER;
+        if (heir != NULL)
+            continue;
         if (peer->ready_us != 0 && now_us - peer->ready_us > MINUTE_US)
             node->backoff_us = 0; /* it served well: back to short pauses */
         if (!net_addr_parse(&numeric, span_text(node->text), p2p->chain->p2p_port))
@@ -110,11 +118,11 @@ uint32_t connect_count(const struct p2p *p2p, enum conn_type type)
     return count;
 }
 
-bool connect_add(struct p2p *p2p, const char *text)
+bool connect_add(struct p2p *p2p, const char *text, bool plain)
 {
     char host[NET_NAME_SIZE_B];
     uint16_t port;
-    struct added_node node = { .peer_id = NO_PEER };
+    struct added_node node = { .peer_id = NO_PEER, .plain = plain };
     if (strlen(text) >= sizeof node.text || connect_find_added(p2p, span_text(text)) != NULL ||
         !net_split_host(host, &port, span_text(text), p2p->chain->p2p_port) ||
         !mem_try_grow(&p2p->added, &p2p->added_capacity, p2p->added_count + 1, ADDED_NODES_MAX,
@@ -203,12 +211,12 @@ static void try_added(struct p2p *p2p, struct added_node *node, int64_t now_us)
 {
     struct peer *peer;
     if (node->addr.network == 0) {
-        node->resolving = discover_lookup(p2p, node->text, RESOLVE_ADDED, CONN_MANUAL);
+        node->resolving = discover_lookup(p2p, node->text, RESOLVE_ADDED, CONN_MANUAL, node->plain);
         if (!node->resolving)
             postpone(p2p, node);
     } else if (is_connected(p2p, &node->addr)) {
         node->next_dial_us = now_us + ALREADY_THERE_US;
-    } else if (connect_dial(p2p, &node->addr, CONN_MANUAL, &peer)) {
+    } else if (connect_dial(p2p, &node->addr, CONN_MANUAL, node->plain ? TRANSPORT_V1 : TRANSPORT_V2, &peer)) {
         node->peer_id = peer->id;
     } else {
         postpone(p2p, node);
@@ -258,12 +266,12 @@ static void drop_extra(struct p2p *p2p, int64_t now_us)
 
 static void open_one(struct p2p *p2p, int64_t now_us)
 {
-    struct net_addr addr;
+    struct addrman_entry found;
     uint32_t blocks = connect_count(p2p, CONN_BLOCKS);
     if (p2p->anchor_count > 0 && blocks < blocks_max(p2p)) {
-        addr = p2p->anchors[--p2p->anchor_count];
+        struct net_addr addr = p2p->anchors[--p2p->anchor_count];
         if (!has_group(p2p, &addr) && !has_host(p2p, &addr))
-            connect_dial(p2p, &addr, CONN_BLOCKS, NULL);
+            connect_dial(p2p, &addr, CONN_BLOCKS, TRANSPORT_V2, NULL);
         return;
     }
     enum conn_type type = CONN_FULL;
@@ -277,21 +285,18 @@ static void open_one(struct p2p *p2p, int64_t now_us)
             return;
         }
     }
-    if (pick(p2p, &addr, type))
-        connect_dial(p2p, &addr, type, NULL);
+    if (pick(p2p, &found, type))
+        connect_dial(p2p, &found.addr, type, found.services & SERVICE_P2P_V2 ? TRANSPORT_V2 : TRANSPORT_V1, NULL);
 }
 
-static bool pick(struct p2p *p2p, struct net_addr *out, enum conn_type type)
+static bool pick(struct p2p *p2p, struct addrman_entry *out, enum conn_type type)
 {
-    struct addrman_entry e;
     for (uint32_t tries = 0; tries < PICK_TRIES_MAX; tries++) {
-        bool found = type == CONN_FEELER && addrman_collision(p2p->addrman, &e);
-        if (!found && !addrman_select(p2p->addrman, &e, type == CONN_FEELER, 0))
+        bool found = type == CONN_FEELER && addrman_collision(p2p->addrman, out);
+        if (!found && !addrman_select(p2p->addrman, out, type == CONN_FEELER, 0))
             return false;
-        if (may_pick(p2p, &e, type, tries)) {
-            *out = e.addr;
+        if (may_pick(p2p, out, type, tries))
             return true;
-        }
     }
     return false;
 }

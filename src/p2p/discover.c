@@ -42,7 +42,8 @@ static void dial_candidates(struct p2p *p2p, int64_t now_us);
 static bool hears_from(const struct p2p *p2p, const struct net_addr *addr);
 static uint32_t count_lan(const struct p2p *p2p);
 
-bool discover_lookup(struct p2p *p2p, const char *text, enum resolve_purpose purpose, enum conn_type type)
+bool discover_lookup(struct p2p *p2p, const char *text, enum resolve_purpose purpose, enum conn_type type,
+    bool plain)
 {
     char host[NET_NAME_SIZE_B];
     uint16_t port;
@@ -55,6 +56,7 @@ bool discover_lookup(struct p2p *p2p, const char *text, enum resolve_purpose pur
         r->token = p2p->next_token++;
         r->purpose = purpose;
         r->type = type;
+        r->plain = plain;
         snprintf(r->text, sizeof r->text, "%s", text);
         p2p->env->resolve(p2p->env->ctx, r->token, host, port);
         return true;
@@ -86,7 +88,7 @@ void p2p_on_resolved(struct p2p *p2p, uint64_t token, const struct net_addr *add
     case RESOLVE_ONCE:
     case RESOLVE_FETCH:
         if (one != NULL)
-            connect_dial(p2p, one, r.type, NULL);
+            connect_dial(p2p, one, r.type, r.plain ? TRANSPORT_V1 : TRANSPORT_V2, NULL);
         break;
     }
     p2p_reap(p2p);
@@ -163,7 +165,7 @@ static void ask_dns(struct p2p *p2p, int64_t now_us)
         return;
     p2p->seeds_asked = true;
     for (uint32_t i = 0; i < p2p->chain->seed_count; i++)
-        discover_lookup(p2p, p2p->chain->seeds[i], RESOLVE_SEED, CONN_FULL);
+        discover_lookup(p2p, p2p->chain->seeds[i], RESOLVE_SEED, CONN_FULL, false);
 }
 
 /* They are asked for addresses, one at a time, and left. */
@@ -178,9 +180,9 @@ static void ask_seed_nodes(struct p2p *p2p, int64_t now_us)
     const char *text = nodes[p2p->seed_node_next++];
     p2p->next_seed_node_us = now_us + SEED_NODE_SPACING_US;
     if (net_addr_parse(&addr, span_text(text), p2p->chain->p2p_port))
-        connect_dial(p2p, &addr, CONN_ADDR_FETCH, NULL);
+        connect_dial(p2p, &addr, CONN_ADDR_FETCH, TRANSPORT_V2, NULL);
     else
-        discover_lookup(p2p, text, RESOLVE_FETCH, CONN_ADDR_FETCH);
+        discover_lookup(p2p, text, RESOLVE_FETCH, CONN_ADDR_FETCH, false);
 }
 
 static void use_fixed(struct p2p *p2p, int64_t now_us)
@@ -199,7 +201,7 @@ static void use_fixed(struct p2p *p2p, int64_t now_us)
         if (net_addr_parse(&addr, text, p2p->chain->p2p_port))
             take_seed_answer(p2p, &addr, 1);
         else
-            discover_lookup(p2p, p2p->chain->fixed_seeds[i], RESOLVE_SEED, CONN_FULL);
+            discover_lookup(p2p, p2p->chain->fixed_seeds[i], RESOLVE_SEED, CONN_FULL, false);
     }
 }
 
@@ -235,7 +237,7 @@ static void dial_candidates(struct p2p *p2p, int64_t now_us)
         c->due_us = 0;
         if (count_lan(p2p) >= LAN_PEERS_MAX || hears_from(p2p, &c->addr))
             continue;
-        if (connect_dial(p2p, &c->addr, CONN_FULL, &peer))
+        if (connect_dial(p2p, &c->addr, CONN_FULL, TRANSPORT_V2, &peer))
             peer->is_lan = true;
     }
 }

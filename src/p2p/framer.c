@@ -9,7 +9,6 @@
 
 static enum framer_result start_payload(struct framer *f, struct fail *why);
 static enum framer_result finish(struct framer *f, struct frame *out, struct fail *why);
-static bool command_is_sane(const uint8_t command[COMMAND_SIZE_B]);
 
 void framer_init(struct framer *f, const uint8_t magic[4])
 {
@@ -113,6 +112,7 @@ static enum framer_result start_payload(struct framer *f, struct fail *why)
     f->left_b = size_b;
     f->frame.message = message;
     f->frame.size_b = size_b;
+    f->frame.wire_b = size_b + FRAME_HEADER_SIZE_B;
     buf_init(&f->frame.payload, size_b);
     sha256_begin(&f->hash);
     return FRAMER_MORE;
@@ -141,8 +141,7 @@ static enum framer_result finish(struct framer *f, struct frame *out, struct fai
     return FRAMER_FRAME;
 }
 
-/* Printable, and nothing but zeroes behind the first zero. */
-static bool command_is_sane(const uint8_t command[COMMAND_SIZE_B])
+bool command_is_sane(const uint8_t command[COMMAND_SIZE_B])
 {
     bool ended = false;
     for (unsigned i = 0; i < COMMAND_SIZE_B; i++) {

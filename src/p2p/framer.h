@@ -14,6 +14,7 @@
 struct frame {
     int message;        /* row of the message table, or -1: unknown, payload not kept */
     uint32_t size_b;    /* of the payload */
+    uint32_t wire_b;    /* with all that was around it */
     struct buf payload; /* the taker clears or moves it */
 };
 struct framer {
@@ -35,6 +36,8 @@ void framer_clear(struct framer *f);
 /* Takes bytes from the front; *taken says how many. */
 enum framer_result framer_feed(struct framer *f, struct span bytes, size_t *taken, struct frame *out,
     struct fail *why);
+/* Printable, and nothing but zeroes behind the first zero. */
+bool command_is_sane(const uint8_t command[COMMAND_SIZE_B]);
 /* Bytes of the payload that is on its way. */
 uint32_t framer_partial_b(const struct framer *f);
 

@@ -18,6 +18,7 @@
 #include "messages.h"
 #include "orphans.h"
 #include "rolling.h"
+#include "transport.h"
 #include "tx_request.h"
 
 enum peer_state { PEER_DIALING, PEER_FRESH, PEER_GREETED, PEER_READY, PEER_CLOSED };
@@ -97,7 +98,9 @@ struct peer {
     bool is_lan;
 
     /* wire */
-    struct framer framer;
+    struct transport transport;
+    bool said_version;
+    bool try_plain; /* closed unheard: it may know the plain transport only */
     struct frame_queue inbox;
     bool paused;  /* net was told not to read */
     bool blocked; /* the head of the inbox waits for something; p2p_unblock */
@@ -182,13 +185,14 @@ struct added_node { /* -addnode, -connect, RPC addnode: dialed again and again *
     struct net_addr addr; /* network 0: not looked up yet */
     int64_t next_dial_us, backoff_us;
     int64_t peer_id; /* the connection that serves it; NO_PEER */
-    bool resolving;
+    bool resolving, plain; /* plain: v1 only, as the user wants */
 };
 enum resolve_purpose { RESOLVE_SEED, RESOLVE_ADDED, RESOLVE_ONCE, RESOLVE_FETCH };
 struct resolve {
     uint64_t token; /* 0: a free place */
     enum resolve_purpose purpose;
     enum conn_type type;
+    bool plain;
     char text[NET_NAME_SIZE_B + 8];
 };
 struct lan_candidate {
@@ -291,7 +295,8 @@ int64_t p2p_now_us(const struct p2p *p2p);
 int64_t p2p_poisson_us(const struct p2p *p2p, int64_t mean_us); /* an exponential interval */
 
 /* ---- peer.c ---- */
-struct peer *peer_new(struct p2p *p2p, uint64_t conn_id, enum conn_type type, const struct net_addr *addr);
+struct peer *peer_new(struct p2p *p2p, uint64_t conn_id, enum conn_type type, enum transport_kind transport,
+    const struct net_addr *addr);
 void peer_free(struct peer *peer);
 void peer_enter(struct peer *peer, enum peer_state state, const char *reason);
 void peer_close(struct peer *peer, const char *reason); /* peer stays valid until p2p_reap */
@@ -324,6 +329,7 @@ void peer_send(struct peer *peer, enum message_id id, const union message *m); /
 void peer_send_bytes(struct peer *peer, enum message_id id, struct span payload);
 void peer_send_buf(struct peer *peer, enum message_id id, struct buf *payload); /* takes it */
 void peer_send_inv(struct peer *peer, enum message_id id, const struct inv_item *items, uint32_t count);
+void peer_send_handshake(struct peer *peer, struct buf *bytes); /* of the transport; takes it */
 void peer_send_raw(struct peer *peer, const char *command, struct span payload); /* any command (tests) */
 bool peer_outbox_full(const struct peer *peer);
 
@@ -400,12 +406,13 @@ void gossip_greet(struct peer *peer);
 void gossip_on_tick(struct peer *peer, int64_t now_us);
 
 /* ---- connect.c ---- */
-bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type type, struct peer **out);
+bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type type, enum transport_kind transport,
+    struct peer **out);
 void connect_on_tick(struct p2p *p2p, int64_t now_us);
 void connect_closed(struct peer *peer); /* frees its slot, plans the next attempt */
 void connect_ready(struct peer *peer);
 uint32_t connect_count(const struct p2p *p2p, enum conn_type type);
-bool connect_add(struct p2p *p2p, const char *text); /* to the list of added nodes */
+bool connect_add(struct p2p *p2p, const char *text, bool plain); /* to the list of added nodes */
 struct added_node *connect_find_added(const struct p2p *p2p, struct span text); /* NULL: none */
 void connect_resolved(struct p2p *p2p, const char *text, const struct net_addr *addr); /* NULL: no address */
 void connect_load_anchors(struct p2p *p2p);
@@ -414,7 +421,8 @@ void connect_encode_anchors(const struct p2p *p2p, struct buf *out);
 /* ---- discover.c ---- */
 void discover_on_tick(struct p2p *p2p, int64_t now_us);
 /* Asks env for the addresses of a name; false: not a name, or too many are being looked up. */
-bool discover_lookup(struct p2p *p2p, const char *text, enum resolve_purpose purpose, enum conn_type type);
+bool discover_lookup(struct p2p *p2p, const char *text, enum resolve_purpose purpose, enum conn_type type,
+    bool plain);
 
 /* ---- ban.c ---- */
 bool ban_is_banned(const struct p2p *p2p, const struct net_addr *addr);

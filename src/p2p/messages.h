@@ -22,6 +22,7 @@ enum message_result {
 };
 struct message_rule {
     const char *command;
+    uint8_t number; /* BIP324: names it in one byte; 0: has none */
     uint32_t size_max_b;
     uint32_t cost;   /* of handling, in units of about a microsecond */
     unsigned states; /* bits 1 << enum peer_state; in others it is ignored */
@@ -33,5 +34,6 @@ struct message_rule {
 extern const struct message_rule message_rules[MSG_COUNT];
 /* The row of a command as it stands in a frame's header, or -1. */
 int message_find(const uint8_t command[COMMAND_SIZE_B]);
+int message_find_short(uint8_t number);
 
 #endif

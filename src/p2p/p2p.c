@@ -26,7 +26,7 @@ static void save_all(struct p2p *p2p);
 /* Who has pruned, or began with a snapshot, does not have all blocks (BIP159). */
 static void update_services(struct p2p *p2p)
 {
-    p2p->services = SERVICE_WITNESS | SERVICE_NETWORK_LIMITED;
+    p2p->services = SERVICE_WITNESS | SERVICE_NETWORK_LIMITED | (p2p->options.v2_transport ? SERVICE_P2P_V2 : 0);
     if (!ledger_is_pruning(p2p->ledger) && ledger_background_tip(p2p->ledger) == NULL)
         p2p->services |= SERVICE_NETWORK;
 }
@@ -145,7 +145,8 @@ bool p2p_on_accept(struct p2p *p2p, uint64_t conn_id, const struct net_addr *rem
     refused = refused || (!noban && inbound + 1 >= slots && ban_is_discouraged(p2p, remote));
     if (!refused && inbound >= slots && !evict_one(p2p))
         refused = true;
-    struct peer *peer = refused ? NULL : peer_new(p2p, conn_id, CONN_INBOUND, remote);
+    struct peer *peer = refused ? NULL : peer_new(
+        p2p, conn_id, CONN_INBOUND, p2p->options.v2_transport ? TRANSPORT_DETECTING : TRANSPORT_V1, remote);
     if (peer != NULL) {
         peer->local = *local;
         peer->permissions = permissions;
@@ -170,8 +171,10 @@ void p2p_on_dialed(struct p2p *p2p, uint64_t conn_id)
 void p2p_on_closed(struct p2p *p2p, uint64_t conn_id, const char *reason)
 {
     struct peer *peer = by_conn(p2p, conn_id);
-    if (peer != NULL)
+    if (peer != NULL) {
+        peer->try_plain = peer->state == PEER_FRESH && transport_is_unheard(&peer->transport);
         peer_close(peer, reason);
+    }
     p2p_reap(p2p);
 }
 
@@ -361,7 +364,7 @@ static bool read_lists(struct p2p *p2p, struct fail *why)
     const char *const *lists[] = { o->add_nodes, o->connect };
     for (unsigned l = 0; l < 2; l++)
         for (uint32_t i = 0; lists[l] != NULL && lists[l][i] != NULL; i++)
-            if (strcmp(lists[l][i], "0") != 0 && !connect_add(p2p, lists[l][i]) &&
+            if (strcmp(lists[l][i], "0") != 0 && !connect_add(p2p, lists[l][i], false) &&
                 p2p->added_count == ADDED_NODES_MAX)
                 return fail_request(why, 0, "more than %u -addnode and -connect", ADDED_NODES_MAX);
     return true;

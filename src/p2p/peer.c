@@ -18,12 +18,14 @@
 #define SCRATCH_MAX_B (64u << 20) /* decoded form of the largest message; arrays are bounded by its bytes */
 #define FRAME_COST_B 64u          /* what a queued frame costs beyond its payload */
 #define LOG_BURST 20u
+#define HANDSHAKE_MAX_B 8192u /* what the transport says in one go */
 
 static bool inbox_full(const struct peer *peer);
 static bool inbox_put(struct peer *peer, struct frame *frame);
 static void inbox_drop(struct peer *peer);
 static void resume_reading(struct peer *peer);
 static enum message_result handle_frame(struct peer *peer, struct frame *frame, struct fail *why);
+static void say_version(struct peer *peer);
 static void send_version(struct peer *peer);
 static bool is_self(const struct p2p *p2p, uint64_t nonce);
 static bool lacks_services(const struct peer *peer);
@@ -32,7 +34,8 @@ static struct barrier *barrier_of(struct peer *peer, uint32_t generation);
 static const char *state_name(enum peer_state state);
 static void copy_agent(char out[USER_AGENT_MAX_B + 1], struct span agent);
 
-struct peer *peer_new(struct p2p *p2p, uint64_t conn_id, enum conn_type type, const struct net_addr *addr)
+struct peer *peer_new(struct p2p *p2p, uint64_t conn_id, enum conn_type type, enum transport_kind transport,
+    const struct net_addr *addr)
 {
     struct peer *peer = mem_try_new(sizeof *peer);
     if (peer == NULL)
@@ -62,7 +65,7 @@ struct peer *peer_new(struct p2p *p2p, uint64_t conn_id, enum conn_type type, co
     peer->nonce = env_random_u64(p2p->env);
     peer->ping_min_us = INT64_MAX;
     peer->flight_limit = BLOCKS_IN_FLIGHT_START;
-    framer_init(&peer->framer, p2p->chain->magic);
+    transport_init(&peer->transport, p2p->env, p2p->chain->magic, transport);
     table_init(&peer->tx_to_send, sizeof(struct wtxid), 1, TX_TO_SEND_MAX, p2p->seed);
     rolling_init(&peer->tx_known, TX_KNOWN_MAX, p2p->seed);
     rolling_init(&peer->addr_known, ADDR_KNOWN_MAX, p2p->seed);
@@ -71,7 +74,7 @@ struct peer *peer_new(struct p2p *p2p, uint64_t conn_id, enum conn_type type, co
 
 void peer_free(struct peer *peer)
 {
-    framer_clear(&peer->framer);
+    transport_clear(&peer->transport);
     while (peer->inbox.count > 0)
         inbox_drop(peer);
     mem_free(peer->inbox.frames);
@@ -153,13 +156,16 @@ size_t peer_take_bytes(struct peer *peer, struct span bytes)
         }
         struct fail why;
         struct frame frame;
+        struct buf answer;
         size_t taken_b;
-        enum framer_result result = framer_feed(
-            &peer->framer, span_of(bytes.data + used_b, bytes.size_b - used_b), &taken_b, &frame, &why);
+        buf_init(&answer, HANDSHAKE_MAX_B);
+        enum framer_result result = transport_feed(&peer->transport,
+            span_of(bytes.data + used_b, bytes.size_b - used_b), &taken_b, &frame, &answer, &why);
         used_b += taken_b;
+        peer_send_handshake(peer, &answer);
+        say_version(peer);
         if (result == FRAMER_FRAME) {
-            size_t size_b = frame.size_b + (size_t)FRAME_HEADER_SIZE_B;
-            peer->received_by_message_b[frame.message >= 0 ? frame.message : MSG_COUNT] += size_b;
+            peer->received_by_message_b[frame.message >= 0 ? frame.message : MSG_COUNT] += frame.wire_b;
             if (!inbox_put(peer, &frame))
                 peer_close(peer, "out of memory");
         } else if (result == FRAMER_SKIP) {
@@ -288,6 +294,26 @@ void peer_start_handshake(struct peer *peer)
     peer_enter(peer, PEER_FRESH, "connected");
     peer->connected_us = p2p_now_us(peer->p2p);
     peer->connected_s = env_wall_s(peer->p2p->env);
+    if (peer->transport.kind == TRANSPORT_V2) {
+        struct buf first;
+        struct fail why;
+        buf_init(&first, HANDSHAKE_MAX_B);
+        if (!transport_start(&peer->transport, &first, &why))
+            peer_close(peer, "out of memory");
+        else
+            peer_send_handshake(peer, &first);
+        buf_clear(&first);
+    }
+    say_version(peer);
+}
+
+/* Who dialed speaks first, as soon as the transport lets it. */
+static void say_version(struct peer *peer)
+{
+    if (peer->said_version || peer->type == CONN_INBOUND || peer->state != PEER_FRESH ||
+        !transport_is_open(&peer->transport))
+        return;
+    peer->said_version = true;
     send_version(peer);
 }
 
@@ -496,8 +522,10 @@ void peer_on_tick(struct peer *peer, int64_t now_us)
         return;
     case PEER_FRESH:
     case PEER_GREETED:
-        if (now_us - peer->connected_us > handshake_us)
+        if (now_us - peer->connected_us > handshake_us) {
+            peer->try_plain = transport_is_unheard(&peer->transport);
             peer_close(peer, "handshake timeout");
+        }
         return;
     case PEER_READY:
         break;

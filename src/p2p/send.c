@@ -4,49 +4,57 @@
 
 #include "internal.h"
 
-static void send_framed(struct peer *peer, enum message_id id, struct buf *bytes);
+#define FRONT_MAX_B 64 /* what a transport puts around a payload */
+
+static bool can_send(const struct peer *peer);
+static void send_framed(struct peer *peer, uint32_t row, const char *command, struct buf *bytes);
+static void give_up(struct peer *peer, const char *command);
 static void count(struct peer *peer, uint32_t row, size_t size_b);
 
 void peer_send(struct peer *peer, enum message_id id, const union message *m)
 {
-    if (peer->state == PEER_CLOSED || peer->state == PEER_DIALING)
+    if (!can_send(peer))
         return;
     struct buf bytes;
-    buf_init(&bytes, FRAME_HEADER_SIZE_B + PAYLOAD_MAX_B);
-    frame_begin(&bytes);
+    buf_init(&bytes, FRONT_MAX_B + PAYLOAD_MAX_B);
+    transport_begin(&peer->transport, &bytes, message_rules[id].command);
     if (m != NULL && message_rules[id].encode != NULL)
         message_rules[id].encode(&bytes, m);
-    send_framed(peer, id, &bytes);
+    send_framed(peer, id, message_rules[id].command, &bytes);
 }
 
 void peer_send_bytes(struct peer *peer, enum message_id id, struct span payload)
 {
     union message m = { .bytes = { payload } };
-    if (peer->state == PEER_CLOSED || peer->state == PEER_DIALING)
+    if (!can_send(peer))
         return;
     struct buf bytes;
-    buf_init(&bytes, FRAME_HEADER_SIZE_B + PAYLOAD_MAX_B);
-    frame_begin(&bytes);
+    buf_init(&bytes, FRONT_MAX_B + PAYLOAD_MAX_B);
+    transport_begin(&peer->transport, &bytes, message_rules[id].command);
     bytes_encode(&bytes, &m);
-    send_framed(peer, id, &bytes);
+    send_framed(peer, id, message_rules[id].command, &bytes);
 }
 
 void peer_send_buf(struct peer *peer, enum message_id id, struct buf *payload)
 {
-    if (peer->state != PEER_CLOSED && peer->state != PEER_DIALING) {
-        struct p2p *p2p = peer->p2p;
-        uint8_t header[FRAME_HEADER_SIZE_B];
-        struct buf front;
-        size_t size_b = payload->size_b + sizeof header;
-        frame_header(header, p2p->chain->magic, message_rules[id].command, buf_span(payload));
-        buf_init(&front, sizeof header);
-        buf_put(&front, header, sizeof header);
-        count(peer, id, size_b);
-        p2p->env->send(p2p->env->ctx, peer->conn_id, &front);
-        p2p->env->send(p2p->env->ctx, peer->conn_id, payload);
-        buf_clear(&front);
+    const struct env *env = peer->p2p->env;
+    struct buf front, back;
+    buf_init(&front, FRONT_MAX_B);
+    buf_init(&back, FRONT_MAX_B);
+    if (can_send(peer)) {
+        if (transport_wrap(&peer->transport, &front, payload, &back, message_rules[id].command)) {
+            count(peer, id, front.size_b + payload->size_b + back.size_b);
+            env->send(env->ctx, peer->conn_id, &front);
+            env->send(env->ctx, peer->conn_id, payload);
+            if (back.size_b > 0)
+                env->send(env->ctx, peer->conn_id, &back);
+        } else {
+            give_up(peer, message_rules[id].command);
+        }
     }
+    buf_clear(&front);
     buf_clear(payload);
+    buf_clear(&back);
 }
 
 void peer_send_inv(struct peer *peer, enum message_id id, const struct inv_item *items, uint32_t item_count)
@@ -65,17 +73,23 @@ void peer_send_inv(struct peer *peer, enum message_id id, const struct inv_item 
 
 void peer_send_raw(struct peer *peer, const char *command, struct span payload)
 {
-    struct p2p *p2p = peer->p2p;
     struct buf bytes;
-    buf_init(&bytes, FRAME_HEADER_SIZE_B + PAYLOAD_MAX_B);
-    frame_begin(&bytes);
+    if (!can_send(peer))
+        return;
+    buf_init(&bytes, FRONT_MAX_B + PAYLOAD_MAX_B);
+    transport_begin(&peer->transport, &bytes, command);
     buf_put(&bytes, payload.data, payload.size_b);
-    frame_end(&bytes, p2p->chain->magic, command);
-    if (!bytes.failed) {
-        count(peer, MSG_COUNT, bytes.size_b);
-        p2p->env->send(p2p->env->ctx, peer->conn_id, &bytes);
+    send_framed(peer, MSG_COUNT, command, &bytes);
+}
+
+void peer_send_handshake(struct peer *peer, struct buf *bytes)
+{
+    const struct env *env = peer->p2p->env;
+    if (bytes->size_b > 0) {
+        count(peer, MSG_COUNT, bytes->size_b);
+        env->send(env->ctx, peer->conn_id, bytes);
     }
-    buf_clear(&bytes);
+    buf_clear(bytes);
 }
 
 bool peer_outbox_full(const struct peer *peer)
@@ -83,21 +97,27 @@ bool peer_outbox_full(const struct peer *peer)
     return peer->outbox_b > OUTBOX_MAX_B;
 }
 
-static void send_framed(struct peer *peer, enum message_id id, struct buf *bytes)
+static bool can_send(const struct peer *peer)
+{
+    return peer->state != PEER_CLOSED && peer->state != PEER_DIALING && transport_is_open(&peer->transport);
+}
+
+static void send_framed(struct peer *peer, uint32_t row, const char *command, struct buf *bytes)
 {
     struct p2p *p2p = peer->p2p;
-    frame_end(bytes, p2p->chain->magic, message_rules[id].command);
-    struct fail why;
-    if (!buf_ok(bytes, message_rules[id].command, &why)) {
-        log_debug(LOG_NET, "peer %lld: %s is not sent: %s", (long long)peer->id,
-            message_rules[id].command, why.detail);
-        buf_clear(bytes);
-        peer_close(peer, "out of memory");
-        return;
+    if (transport_end(&peer->transport, bytes, command)) {
+        count(peer, row, bytes->size_b);
+        p2p->env->send(p2p->env->ctx, peer->conn_id, bytes);
+    } else {
+        give_up(peer, command);
     }
-    count(peer, id, bytes->size_b);
-    p2p->env->send(p2p->env->ctx, peer->conn_id, bytes);
     buf_clear(bytes);
+}
+
+static void give_up(struct peer *peer, const char *command)
+{
+    log_debug(LOG_NET, "peer %lld: %s cannot be sent", (long long)peer->id, command);
+    peer_close(peer, "out of memory");
 }
 
 static void count(struct peer *peer, uint32_t row, size_t size_b)

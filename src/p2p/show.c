@@ -226,8 +226,13 @@ static void show_peer(const struct peer *peer, struct json_writer *w)
     show_bytes(w, "bytessent_per_msg", peer->sent_by_message_b);
     show_bytes(w, "bytesrecv_per_msg", peer->received_by_message_b);
     jw_key_text(w, "connection_type", type_name(peer->type));
-    jw_key_text(w, "transport_protocol_type", "v1");
-    jw_key_text(w, "session_id", "");
+    static const char *const transports[] = {"detecting", "v1", "v2"};
+    const uint8_t *session = transport_session_id(&peer->transport);
+    char hex[65] = "";
+    if (session != NULL)
+        hex_encode(hex, session, 32);
+    jw_key_text(w, "transport_protocol_type", transports[peer->transport.kind]);
+    jw_key_text(w, "session_id", hex);
     jw_end_object(w);
 }
 

@@ -12,7 +12,7 @@
 #define RPC_NOT_CONNECTED (-29)
 #define RPC_NO_CAPACITY (-34)
 
-static bool dial_once(struct p2p *p2p, const char *text);
+static bool dial_once(struct p2p *p2p, const char *text, bool plain);
 static struct peer *find_by_name(const struct p2p *p2p, struct span name);
 
 void p2p_set_active(struct p2p *p2p, bool active)
@@ -28,7 +28,7 @@ void p2p_set_active(struct p2p *p2p, bool active)
     p2p_reap(p2p);
 }
 
-bool p2p_add_node(struct p2p *p2p, struct span node, const char *command, struct fail *why)
+bool p2p_add_node(struct p2p *p2p, struct span node, const char *command, bool v2, struct fail *why)
 {
     char text[NET_NAME_SIZE_B + 8];
     if (node.size_b == 0 || node.size_b >= sizeof text || memchr(node.data, 0, node.size_b) != NULL)
@@ -42,7 +42,7 @@ bool p2p_add_node(struct p2p *p2p, struct span node, const char *command, struct
         if (p2p->added_count == ADDED_NODES_MAX)
             return fail_request(why, RPC_MISC, "Error: there is no room for more than %u added nodes",
                 ADDED_NODES_MAX);
-        if (!connect_add(p2p, text))
+        if (!connect_add(p2p, text, !v2))
             return fail_request(why, RPC_INVALID_PARAMETER, "Error: Invalid node address");
     } else if (strcmp(command, "remove") == 0) {
         if (added == NULL)
@@ -50,7 +50,7 @@ bool p2p_add_node(struct p2p *p2p, struct span node, const char *command, struct
                 "Error: Node could not be removed. It has not been added previously.");
         *added = p2p->added[--p2p->added_count]; /* the connection stays, as in Bitcoin */
     } else if (strcmp(command, "onetry") == 0) {
-        if (!dial_once(p2p, text))
+        if (!dial_once(p2p, text, !v2))
             return fail_request(why, RPC_INVALID_PARAMETER, "Error: Invalid node address");
     } else {
         return fail_request(why, RPC_INVALID_PARAMETER, "Invalid command: use add, remove or onetry");
@@ -77,7 +77,7 @@ void p2p_ping_all(struct p2p *p2p)
         p2p->peers[i]->ping_asked = true;
 }
 
-bool p2p_add_connection(struct p2p *p2p, struct span address, enum conn_type type, struct fail *why)
+bool p2p_add_connection(struct p2p *p2p, struct span address, enum conn_type type, bool v2, struct fail *why)
 {
     struct net_addr addr;
     if (!net_addr_parse(&addr, address, p2p->chain->p2p_port))
@@ -85,7 +85,7 @@ bool p2p_add_connection(struct p2p *p2p, struct span address, enum conn_type typ
     if ((type == CONN_FULL && connect_count(p2p, CONN_FULL) >= OUTBOUND_FULL_MAX) ||
         (type == CONN_BLOCKS && connect_count(p2p, CONN_BLOCKS) >= OUTBOUND_BLOCKS_MAX) ||
         (type == CONN_FEELER && connect_count(p2p, CONN_FEELER) > 0) || type == CONN_INBOUND ||
-        !connect_dial(p2p, &addr, type, NULL))
+        !connect_dial(p2p, &addr, type, v2 ? TRANSPORT_V2 : TRANSPORT_V1, NULL))
         return fail_request(
             why, RPC_NO_CAPACITY, "Error: Already at capacity for specified connection type.");
     return true;
@@ -119,17 +119,22 @@ bool p2p_is_added(const struct p2p *p2p, struct span node)
     return connect_find_added(p2p, node) != NULL;
 }
 
+bool p2p_offers_v2(const struct p2p *p2p)
+{
+    return p2p->options.v2_transport;
+}
+
 bool p2p_is_active(const struct p2p *p2p)
 {
     return p2p->active;
 }
 
-static bool dial_once(struct p2p *p2p, const char *text)
+static bool dial_once(struct p2p *p2p, const char *text, bool plain)
 {
     struct net_addr addr;
     if (!net_addr_parse(&addr, span_text(text), p2p->chain->p2p_port))
-        return discover_lookup(p2p, text, RESOLVE_ONCE, CONN_MANUAL);
-    connect_dial(p2p, &addr, CONN_MANUAL, NULL); /* there already: then the wish is fulfilled */
+        return discover_lookup(p2p, text, RESOLVE_ONCE, CONN_MANUAL, plain);
+    connect_dial(p2p, &addr, CONN_MANUAL, plain ? TRANSPORT_V1 : TRANSPORT_V2, NULL); /* there already: then the wish is fulfilled */
     return true;
 }
 

@@ -204,7 +204,7 @@ void blocks_on_tick(struct peer *peer, int64_t now_us)
 {
     struct p2p *p2p = peer->p2p;
     if (peer->flight_count > 0) {
-        uint32_t partial_b = framer_partial_b(&peer->framer);
+        uint32_t partial_b = transport_partial_b(&peer->transport);
         if (partial_b != peer->progress_b) { /* bytes of something large are coming */
             peer->progress_b = partial_b;
             peer->progress_us = now_us;
@@ -265,7 +265,7 @@ struct flight *blocks_add_flight(struct peer *peer, struct block_index *index)
     *f = (struct flight){ .index = index, .asked_us = asked->asked_us };
     if (peer->flight_count == 1) {
         peer->progress_us = asked->asked_us;
-        peer->progress_b = framer_partial_b(&peer->framer);
+        peer->progress_b = transport_partial_b(&peer->transport);
     }
     return f;
 }

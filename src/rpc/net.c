@@ -111,7 +111,9 @@ static void rpc_addnode(struct rpc_call *call)
     struct fail why;
     struct span node, text;
     char command[16];
-    if (!rpc_arg_text(&node, call, 0, "", &why) || !rpc_arg_text(&text, call, 1, "", &why)) {
+    bool offers_v2 = p2p_offers_v2(call->ctx->p2p), v2;
+    if (!rpc_arg_text(&node, call, 0, "", &why) || !rpc_arg_text(&text, call, 1, "", &why) ||
+        !rpc_arg_bool(&v2, call, 2, offers_v2, &why)) {
         rpc_fail(call, &why);
         return;
     }
@@ -119,8 +121,12 @@ static void rpc_addnode(struct rpc_call *call)
         rpc_error(call, RPC_INVALID_PARAMETER, "Invalid command: use add, remove or onetry");
         return;
     }
+    if (v2 && !offers_v2) {
+        rpc_error(call, RPC_INVALID_PARAMETER, "Error: v2transport requested but not enabled (see -v2transport)");
+        return;
+    }
     snprintf(command, sizeof command, "%.*s", (int)text.size_b, (const char *)text.data);
-    if (!p2p_add_node(call->ctx->p2p, node, command, &why))
+    if (!p2p_add_node(call->ctx->p2p, node, command, v2, &why))
         rpc_fail(call, &why);
     else
         done(call);
@@ -276,14 +282,20 @@ static void rpc_addconnection(struct rpc_call *call)
     struct span address, name;
     if (!rpc_for_tests(call, "addconnection"))
         return;
-    if (!rpc_arg_text(&address, call, 0, "", &why) || !rpc_arg_text(&name, call, 1, "", &why)) {
+    bool v2;
+    if (!rpc_arg_text(&address, call, 0, "", &why) || !rpc_arg_text(&name, call, 1, "", &why) ||
+        !rpc_arg_bool(&v2, call, 2, false, &why)) {
         rpc_fail(call, &why);
+        return;
+    }
+    if (v2 && !p2p_offers_v2(call->ctx->p2p)) {
+        rpc_error(call, RPC_INVALID_PARAMETER, "Error: Adding v2transport connections requires -v2transport init flag to be set.");
         return;
     }
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (!span_is(name, types[i].name))
             continue;
-        if (!p2p_add_connection(call->ctx->p2p, address, types[i].type, &why)) {
+        if (!p2p_add_connection(call->ctx->p2p, address, types[i].type, v2, &why)) {
             rpc_fail(call, &why);
             return;
         }

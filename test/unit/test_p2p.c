@@ -300,10 +300,10 @@ START_TEST(test_added_nodes)
     struct span name = span_text("node-a.example:18444"), number = span_text(ADDR_A);
     network_name(rig->network, "node-a.example", &a->addr);
     rig_start(b);
-    ck_assert(p2p_add_node(b->p2p, name, "add", &why));
-    ck_assert(!p2p_add_node(b->p2p, name, "add", &why));
+    ck_assert(p2p_add_node(b->p2p, name, "add", true, &why));
+    ck_assert(!p2p_add_node(b->p2p, name, "add", true, &why));
     ck_assert_int_eq(why.rpc_code, -23);
-    ck_assert(!p2p_add_node(b->p2p, number, "remove", &why));
+    ck_assert(!p2p_add_node(b->p2p, number, "remove", true, &why));
     ck_assert_int_eq(why.rpc_code, -24);
     rig_run(rig, 30 * SECOND);
     ck_assert_uint_eq(p2p_count(b->p2p, true, true), 0);
@@ -317,10 +317,10 @@ START_TEST(test_added_nodes)
     ck_assert(!p2p_disconnect(b->p2p, span_text("1.2.3.4:5"), -1, &why));
     ck_assert_int_eq(why.rpc_code, -29);
     ck_assert(p2p_disconnect(b->p2p, name, -1, &why));
-    ck_assert(p2p_add_node(b->p2p, name, "remove", &why));
+    ck_assert(p2p_add_node(b->p2p, name, "remove", true, &why));
     rig_run(rig, 600 * SECOND);
     ck_assert_uint_eq(p2p_count(b->p2p, true, true), 0);
-    ck_assert(p2p_add_node(b->p2p, number, "onetry", &why));
+    ck_assert(p2p_add_node(b->p2p, number, "onetry", true, &why));
     ck_assert(rig_until_peers(b, 1));
     p2p_set_active(b->p2p, false);
     ck_assert(rig_until_peers(a, 0));
@@ -447,8 +447,8 @@ START_TEST(test_messages_by_hand)
     ck_assert(p2p_send_message(b->p2p, 0, span_text("hello"), span_text("world"), &why));
     rig_run(rig, SECOND);
     ck_assert_uint_eq(p2p_count(a->p2p, true, true), 1); /* what is not known is ignored */
-    ck_assert(p2p_add_connection(b->p2p, span_text("9.9.9.9:1"), CONN_FULL, &why));
-    ck_assert(!p2p_add_connection(b->p2p, span_text("9.9.9.9:1"), CONN_FULL, &why));
+    ck_assert(p2p_add_connection(b->p2p, span_text("9.9.9.9:1"), CONN_FULL, true, &why));
+    ck_assert(!p2p_add_connection(b->p2p, span_text("9.9.9.9:1"), CONN_FULL, true, &why));
     ck_assert_int_eq(why.rpc_code, -34);
     rig_free(rig);
 }

@@ -20,6 +20,7 @@ struct p2p_options {
     uint16_t listen_port;    /* ours, told to others; 0: we do not listen */
     uint32_t connections_max;
     bool discover, dns_seed, fixed_seeds, lan_discovery, blocks_only;
+    bool v2_transport;       /* offer BIP324, and dial by it who may know it */
     bool connect_only;       /* -connect given: no automatic connections */
     uint32_t peer_timeout_s; /* -peertimeout: handshake */
     uint32_t ban_time_s;
@@ -65,13 +66,15 @@ struct p2p_totals p2p_totals(const struct p2p *p2p);
 bool p2p_is_active(const struct p2p *p2p);
 void p2p_set_active(struct p2p *p2p, bool active);
 /* "add", "remove", "onetry": -23, -24 */
-bool p2p_add_node(struct p2p *p2p, struct span node, const char *command, struct fail *why) MUST_USE;
+/* v2: try the encrypted transport. */
+bool p2p_add_node(struct p2p *p2p, struct span node, const char *command, bool v2, struct fail *why) MUST_USE;
 bool p2p_disconnect(struct p2p *p2p, struct span address, int64_t id, struct fail *why) MUST_USE; /* -29 */
 bool p2p_ban(struct p2p *p2p, struct span subnet, bool add, int64_t until_s, struct fail *why) MUST_USE;
 void p2p_clear_bans(struct p2p *p2p);
 void p2p_ping_all(struct p2p *p2p);
 /* "ip:port" with a type of Bitcoin's addconnection: -8, -34 when there is no room. */
-bool p2p_add_connection(struct p2p *p2p, struct span address, enum conn_type type, struct fail *why) MUST_USE;
+bool p2p_add_connection(struct p2p *p2p, struct span address, enum conn_type type, bool v2, struct fail *why) MUST_USE;
+bool p2p_offers_v2(const struct p2p *p2p); /* -v2transport */
 /* A raw message to a peer (tests): -8. */
 bool p2p_send_message(struct p2p *p2p, int64_t id, struct span command, struct span payload, struct fail *why) MUST_USE;
 bool p2p_add_address(struct p2p *p2p, const struct net_addr *addr, bool tried);
