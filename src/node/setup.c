@@ -97,6 +97,8 @@ static bool read_indexes(struct ledger_options *o, const struct config *config, 
                  (config_flag(config, "txospenderindex") ? 1u << INDEX_SPENDER : 0u) |
                  (basic ? 1u << INDEX_FILTER : 0u) |
                  (config_flag(config, "coinstatsindex") ? 1u << INDEX_STATS : 0u);
+    if (config_flag(config, "peerblockfilters") && !basic)
+        return fail_request(why, 0, "Cannot set -peerblockfilters without -blockfilterindex.");
     return true;
 }
 
@@ -216,6 +218,7 @@ static bool read_p2p(struct setup *s, const struct config *config, const struct 
     o->lan_discovery = flag_or(config, "landiscovery", chain->lan_discovery && !connect_only);
     o->blocks_only = flag_or(config, "blocksonly", false);
     o->v2_transport = flag_or(config, "v2transport", true);
+    o->block_filters = config_flag(config, "peerblockfilters");
     o->connect_only = connect_only;
     o->peer_timeout_s = (uint32_t)timeout;
     o->ban_time_s = (uint32_t)ban;

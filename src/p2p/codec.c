@@ -257,6 +257,37 @@ void feefilter_encode(struct buf *out, const union message *m)
     buf_put_i64le(out, m->feefilter.sat_kvb);
 }
 
+/* ---- block filters (BIP157) ---- */
+bool getcf_decode(union message *out, struct reader *r, struct arena *mem, struct fail *why)
+{
+    (void)mem;
+    out->getcf.type = rd_u8(r);
+    out->getcf.start = rd_u32le(r);
+    rd_copy(r, out->getcf.stop.b, sizeof out->getcf.stop.b);
+    return rd_ok(r, "getcfilters", why);
+}
+
+void getcf_encode(struct buf *out, const union message *m)
+{
+    buf_put_u8(out, m->getcf.type);
+    buf_put_u32le(out, m->getcf.start);
+    buf_put(out, m->getcf.stop.b, sizeof m->getcf.stop.b);
+}
+
+bool getcfcheckpt_decode(union message *out, struct reader *r, struct arena *mem, struct fail *why)
+{
+    (void)mem;
+    out->getcf.type = rd_u8(r);
+    rd_copy(r, out->getcf.stop.b, sizeof out->getcf.stop.b);
+    return rd_ok(r, "getcfcheckpt", why);
+}
+
+void getcfcheckpt_encode(struct buf *out, const union message *m)
+{
+    buf_put_u8(out, m->getcf.type);
+    buf_put(out, m->getcf.stop.b, sizeof m->getcf.stop.b);
+}
+
 /* ---- compact blocks (BIP152) ---- */
 bool sendcmpct_decode(union message *out, struct reader *r, struct arena *mem, struct fail *why)
 {

@@ -77,6 +77,11 @@ struct msg_bytes { /* tx, block: decoded by those who keep them */
 struct msg_feefilter {
     int64_t sat_kvb;
 };
+struct msg_getcf { /* BIP157: getcfilters, getcfheaders; getcfcheckpt has no start */
+    uint8_t type;
+    uint32_t start; /* height */
+    struct block_id stop;
+};
 struct msg_sendcmpct {
     bool high_bandwidth;
     uint64_t version;
@@ -115,6 +120,7 @@ union message {
     struct msg_cmpctblock cmpctblock;
     struct msg_getblocktxn getblocktxn;
     struct msg_blocktxn blocktxn;
+    struct msg_getcf getcf;
 };
 
 bool version_decode(union message *out, struct reader *r, struct arena *mem, struct fail *why);
@@ -143,6 +149,10 @@ bool getblocktxn_decode(union message *out, struct reader *r, struct arena *mem,
 void getblocktxn_encode(struct buf *out, const union message *m);
 bool blocktxn_decode(union message *out, struct reader *r, struct arena *mem, struct fail *why);
 void blocktxn_encode(struct buf *out, const union message *m);
+bool getcf_decode(union message *out, struct reader *r, struct arena *mem, struct fail *why);
+void getcf_encode(struct buf *out, const union message *m);
+bool getcfcheckpt_decode(union message *out, struct reader *r, struct arena *mem, struct fail *why);
+void getcfcheckpt_encode(struct buf *out, const union message *m);
 
 /* The 16-byte form of version and addr: IPv4 mapped into IPv6. Others give zeroes. */
 void net_addr_to_ip16(uint8_t out[16], const struct net_addr *a);

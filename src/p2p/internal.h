@@ -58,6 +58,7 @@ struct flight { /* a block that we asked a peer for */
     bool released; /* too slow: others may be asked for it */
     struct partial *partial;
 };
+struct filter_ask;
 struct serve_read; /* a block being read for it: serve.c */
 struct serve_item {
     uint32_t type; /* enum inv_type, or SERVE_BLOCKTXN */
@@ -153,6 +154,7 @@ struct peer {
     struct serve_queue serve;
     uint32_t serve_reads;
     struct block_id continue_at; /* getblocks goes on when this is asked for */
+    struct filter_ask *filter_ask; /* block filters on their way to it: filters.c */
 
     /* transactions */
     struct table tx_to_send; /* wtxid -> nothing */
@@ -322,6 +324,7 @@ enum message_result peer_on_sendaddrv2(struct peer *, union message *, struct fr
 enum message_result peer_on_sendheaders(struct peer *, union message *, struct frame *, struct fail *);
 enum message_result peer_on_ping(struct peer *, union message *, struct frame *, struct fail *);
 enum message_result peer_on_pong(struct peer *, union message *, struct frame *, struct fail *);
+enum message_result peer_on_unasked(struct peer *, union message *, struct frame *, struct fail *);
 enum message_result peer_on_unoffered(struct peer *, union message *, struct frame *, struct fail *);
 
 /* ---- send.c ---- */
@@ -332,6 +335,13 @@ void peer_send_inv(struct peer *peer, enum message_id id, const struct inv_item 
 void peer_send_handshake(struct peer *peer, struct buf *bytes); /* of the transport; takes it */
 void peer_send_raw(struct peer *peer, const char *command, struct span payload); /* any command (tests) */
 bool peer_outbox_full(const struct peer *peer);
+
+/* ---- filters.c ---- */
+enum message_result filters_on_getcfilters(struct peer *, union message *, struct frame *, struct fail *);
+enum message_result filters_on_getcfheaders(struct peer *, union message *, struct frame *, struct fail *);
+enum message_result filters_on_getcfcheckpt(struct peer *, union message *, struct frame *, struct fail *);
+void filters_advance(struct peer *peer);
+void filters_forget_peer(struct peer *peer);
 
 /* ---- sync_headers.c ---- */
 enum message_result headers_on_headers(struct peer *, union message *, struct frame *, struct fail *);
@@ -370,6 +380,8 @@ enum message_result serve_on_getheaders(struct peer *, union message *, struct f
 enum message_result serve_on_getblocks(struct peer *, union message *, struct frame *, struct fail *);
 enum message_result serve_on_getblocktxn(struct peer *, union message *, struct frame *, struct fail *);
 void serve_advance(struct peer *peer);
+/* Blocks off the active chain only while they are young and were valid: old ones would tell who we are. */
+bool serve_may(const struct p2p *p2p, const struct block_index *index);
 void serve_connected(struct p2p *p2p); /* a block was: somebody may wait for it */
 void serve_forget_peer(struct peer *peer);
 /* Tells all peers of a new tip. */

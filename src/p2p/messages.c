@@ -53,15 +53,20 @@ const struct message_rule message_rules[MSG_COUNT] = {
         getblocktxn_encode, serve_on_getblocktxn },
     [MSG_BLOCKTXN] = { "blocktxn", 3, PAYLOAD_MAX_B, 200, READY, blocktxn_decode, blocktxn_encode,
         compact_on_blocktxn },
-    /* BIP37 and BIP157 are not offered (no such service bit): asking for them is a mistake. */
+    [MSG_GETCFILTERS] = { "getcfilters", 22, MESSAGE_SMALL_MAX_B, 500, READY, getcf_decode, getcf_encode,
+        filters_on_getcfilters },
+    [MSG_GETCFHEADERS] = { "getcfheaders", 24, MESSAGE_SMALL_MAX_B, 500, READY, getcf_decode, getcf_encode,
+        filters_on_getcfheaders },
+    [MSG_GETCFCHECKPT] = { "getcfcheckpt", 26, MESSAGE_SMALL_MAX_B, 500, READY, getcfcheckpt_decode,
+        getcfcheckpt_encode, filters_on_getcfcheckpt },
+    /* What we say and never ask for. */
+    [MSG_CFILTER] = { "cfilter", 23, PAYLOAD_MAX_B, 1, READY, bytes_decode, bytes_encode, peer_on_unasked },
+    [MSG_CFHEADERS] = { "cfheaders", 25, PAYLOAD_MAX_B, 1, READY, bytes_decode, bytes_encode, peer_on_unasked },
+    [MSG_CFCHECKPT] = { "cfcheckpt", 27, PAYLOAD_MAX_B, 1, READY, bytes_decode, bytes_encode, peer_on_unasked },
+    /* BIP37 is not offered (no such service bit): asking for it is a mistake. */
     [MSG_FILTERLOAD] = { "filterload", 8, PAYLOAD_MAX_B, 1, READY, NULL, NULL, peer_on_unoffered },
     [MSG_FILTERADD] = { "filteradd", 6, PAYLOAD_MAX_B, 1, READY, NULL, NULL, peer_on_unoffered },
     [MSG_FILTERCLEAR] = { "filterclear", 7, MESSAGE_SMALL_MAX_B, 1, READY, NULL, NULL, peer_on_unoffered },
-    [MSG_GETCFILTERS] = { "getcfilters", 22, MESSAGE_SMALL_MAX_B, 1, READY, NULL, NULL, peer_on_unoffered },
-    [MSG_GETCFHEADERS] = { "getcfheaders", 24, MESSAGE_SMALL_MAX_B, 1, READY, NULL, NULL,
-        peer_on_unoffered },
-    [MSG_GETCFCHECKPT] = { "getcfcheckpt", 26, MESSAGE_SMALL_MAX_B, 1, READY, NULL, NULL,
-        peer_on_unoffered },
 };
 
 int message_find(const uint8_t command[COMMAND_SIZE_B])

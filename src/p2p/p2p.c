@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "coin/base/mem.h"
+#include "coin/ledger/indexes.h"
 #include "internal.h"
 
 #define TURN_BUDGET 5000u /* units of about a microsecond: then sockets are served again */
@@ -27,6 +28,8 @@ static void save_all(struct p2p *p2p);
 static void update_services(struct p2p *p2p)
 {
     p2p->services = SERVICE_WITNESS | SERVICE_NETWORK_LIMITED | (p2p->options.v2_transport ? SERVICE_P2P_V2 : 0);
+    if (p2p->options.block_filters && ledger_index_state(p2p->ledger, INDEX_FILTER).synced)
+        p2p->services |= SERVICE_COMPACT_FILTERS;
     if (!ledger_is_pruning(p2p->ledger) && ledger_background_tip(p2p->ledger) == NULL)
         p2p->services |= SERVICE_NETWORK;
 }
@@ -196,6 +199,7 @@ void p2p_on_writable(struct p2p *p2p, uint64_t conn_id)
     peer->outbox_b = 0;
     peer->blocked = false;
     serve_advance(peer);
+    filters_advance(peer);
     p2p_reap(p2p);
 }
 
@@ -232,6 +236,7 @@ void p2p_on_tick(struct p2p *p2p)
         if (peer->state != PEER_READY)
             continue;
         serve_advance(peer);
+        filters_advance(peer);
         headers_on_tick(peer, now_us);
         blocks_on_tick(peer, now_us);
         relay_on_tick(peer, now_us);

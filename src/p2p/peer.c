@@ -79,6 +79,7 @@ void peer_free(struct peer *peer)
         inbox_drop(peer);
     mem_free(peer->inbox.frames);
     serve_forget_peer(peer);
+    filters_forget_peer(peer);
     mem_free(peer->serve.items);
     for (uint32_t i = 0; i < peer->flight_count; i++)
         partial_free(peer->flights[i].partial);
@@ -407,6 +408,13 @@ enum message_result peer_on_sendheaders(struct peer *peer, union message *m, str
 {
     (void)m, (void)frame, (void)why;
     peer->prefers_headers = true;
+    return MESSAGE_DONE;
+}
+
+/* Answers to questions that we do not put. */
+enum message_result peer_on_unasked(struct peer *peer, union message *m, struct frame *frame, struct fail *why)
+{
+    (void)peer, (void)m, (void)frame, (void)why;
     return MESSAGE_DONE;
 }
 

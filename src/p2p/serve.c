@@ -42,7 +42,6 @@ static void send_stripped(struct peer *peer, const struct block *block);
 static void send_block_txs(struct peer *peer, const struct serve_item *item, const struct block *block);
 static void continue_getblocks(struct peer *peer, const struct block_id *id);
 static bool is_too_deep(const struct p2p *p2p, const struct block_index *index);
-static bool may_serve(const struct p2p *p2p, struct block_index *index);
 static bool is_being_judged(const struct p2p *p2p, const struct block_index *index);
 static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32]);
 static bool is_block(uint32_t type);
@@ -79,7 +78,7 @@ enum message_result serve_on_getheaders(struct peer *peer, union message *m, str
     }
     if (l->count == 0) {
         at = ledger_find(p2p->ledger, &l->stop);
-        if (at == NULL || !may_serve(p2p, at))
+        if (at == NULL || !serve_may(p2p, at))
             return MESSAGE_DONE;
     } else {
         struct block_index *fork = ledger_find_fork(p2p->ledger, l->ids, l->count);
@@ -330,7 +329,7 @@ static enum step serve_block(struct peer *peer, struct serve_item *item)
     }
     if (index != NULL && is_being_judged(p2p, index))
         return STEP_WAIT; /* announced already, or soon: serve_connected goes on */
-    if (index == NULL || !may_serve(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
+    if (index == NULL || !serve_may(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
         return STEP_DONE; /* Bitcoin says nothing here */
     return STEP_WAIT;     /* no room to read it yet: the next tick tries again */
 }
@@ -356,7 +355,7 @@ static void read_ahead(struct peer *peer)
         if (item->read != NULL || in_memory(p2p, item->hash) != NULL)
             continue;
         struct block_index *index = index_of(p2p, item->hash);
-        if (index == NULL || is_too_deep(p2p, index) || !may_serve(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
+        if (index == NULL || is_too_deep(p2p, index) || !serve_may(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
             continue;
         if (!start_read(peer, item, index))
             return;
@@ -549,8 +548,7 @@ static struct block *in_memory(const struct p2p *p2p, const uint8_t hash[32])
     return NULL;
 }
 
-/* Blocks off the active chain only while they are young and were valid: old ones would tell who we are. */
-static bool may_serve(const struct p2p *p2p, struct block_index *index)
+bool serve_may(const struct p2p *p2p, const struct block_index *index)
 {
     if (ledger_is_active(p2p->ledger, index))
         return true;

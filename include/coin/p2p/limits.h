@@ -23,6 +23,9 @@
 #define ADDR_COUNT_MAX 1000      /* protocol, BIP155 */
 #define ADDRV2_BYTES_MAX 512     /* BIP155 */
 #define GETBLOCKS_INV_MAX 500    /* protocol */
+#define GETCFILTERS_MAX 1000     /* BIP157 */
+#define GETCFHEADERS_MAX 2000    /* BIP157 */
+#define CFCHECKPT_INTERVAL 1000  /* BIP157 */
 #define COMPACT_TX_MAX 66667     /* smallest transaction is 60 bytes: block bytes / 60 */
 
 /* ---- per peer ---- */

@@ -20,6 +20,7 @@ struct p2p_options {
     uint16_t listen_port;    /* ours, told to others; 0: we do not listen */
     uint32_t connections_max;
     bool discover, dns_seed, fixed_seeds, lan_discovery, blocks_only;
+    bool block_filters;      /* serve them (BIP157); needs the index */
     bool v2_transport;       /* offer BIP324, and dial by it who may know it */
     bool connect_only;       /* -connect given: no automatic connections */
     uint32_t peer_timeout_s; /* -peertimeout: handshake */
