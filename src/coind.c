@@ -22,11 +22,13 @@
 #include "coin/net/http_port.h"
 #include "coin/net/net.h"
 #include "coin/node/node.h"
+#include "coin/p2p/p2p.h"
 #include "coin/node/options.h"
 #include "coin/node/place.h"
 #include "coin/node/threads.h"
 
 #define HELP_MAX_B (1u << 20)
+#define OWN_ADDRS_MAX 16
 #define LIST_MAX 64
 /* How long answers that are being sent may hold up the end. */
 #define FAREWELL_US (INT64_C(1500) * 1000)
@@ -257,15 +259,36 @@ static bool listen_on_p2p(struct daemon *d, struct fail *why)
     if (!config_flag(d->config, "listen"))
         return true;
     uint32_t count = collect(binds, d->config, "bind");
-    if (count == 0)
-        return net_listen(d->net, "", port, why);
     for (uint32_t i = 0; i < count; i++) {
         char where[256];
         snprintf(where, sizeof where, "%.*s", (int)strcspn(binds[i], "="), binds[i]); /* without "=onion" */
         if (!net_listen(d->net, where, port, why))
             return false;
     }
-    return true;
+    uint32_t white = collect(binds, d->config, "whitebind");
+    for (uint32_t i = 0; i < white; i++) {
+        const char *at = strchr(binds[i], '@');
+        if (!net_listen(d->net, at != NULL ? at + 1 : binds[i], port, why))
+            return false;
+    }
+    return count + white > 0 || net_listen(d->net, "", port, why);
+}
+
+/* Others may reach us at the addresses that we listen on, or at all of them. */
+static void tell_own_addresses(struct daemon *d)
+{
+    const char *binds[LIST_MAX + 1];
+    struct net_addr own[OWN_ADDRS_MAX];
+    uint16_t port = (uint16_t)config_int(d->config, "port", d->place.chain->p2p_port);
+    if (!config_flag(d->config, "listen"))
+        return;
+    uint32_t count = collect(binds, d->config, "bind");
+    for (uint32_t i = 0; i < count; i++)
+        if (strchr(binds[i], '=') == NULL && net_addr_parse(&own[0], span_text(binds[i]), port))
+            p2p_add_local(node_p2p(d->node), &own[0], LOCAL_BIND);
+    uint32_t found = count == 0 ? net_own_addresses(own, OWN_ADDRS_MAX, port) : 0;
+    for (uint32_t i = 0; i < found; i++)
+        p2p_add_local(node_p2p(d->node), &own[i], LOCAL_INTERFACE);
 }
 
 static bool open_rpc(struct daemon *d, struct fail *why)
@@ -303,7 +326,7 @@ static bool open_net(struct daemon *d, struct fail *why)
         .workers = setup_workers(d->config),
         .mine_threads = setup_mine_threads(d->config),
         .dial_timeout_ms = config_int(d->config, "timeout", 5000),
-        .lan_discovery = config_is_set(d->config, "landiscovery")
+        .lan_discovery = config_is_implied(d->config, "landiscovery")
                              ? config_flag(d->config, "landiscovery")
                              : d->place.chain->lan_discovery && !config_is_set(d->config, "connect"),
     };
@@ -398,16 +421,28 @@ static bool into_background(struct daemon *d, bool *is_parent, struct fail *why)
     return true;
 }
 
+/* What one option says about others that were not given (Bitcoin's). */
+static void imply(struct config *config)
+{
+    const char *proxy = config_list(config, "proxy", 0);
+    bool hides = proxy != NULL && strcmp(proxy, "0") != 0;
+    if (config_is_set(config, "bind") || config_is_set(config, "whitebind"))
+        config_soft_set(config, "listen", "1");
+    else if (hides || (config_is_set(config, "connect") && config_list(config, "connect", 0) != NULL))
+        config_soft_set(config, "listen", "0");
+    if (hides || config_is_set(config, "externalip") || !config_flag(config, "listen"))
+        config_soft_set(config, "discover", "0");
+    if (hides)
+        config_soft_set(config, "landiscovery", "0");
+}
+
 static int run(struct daemon *d)
 {
     struct fail why;
     bool is_parent;
     if (!place_find(&d->place, d->config, &why) || !place_override_rules(&d->place, d->config, &why))
         return complain("", &why);
-    if (config_is_set(d->config, "bind"))
-        config_soft_set(d->config, "listen", "1");
-    else if (config_is_set(d->config, "connect") && config_list(d->config, "connect", 0) != NULL)
-        config_soft_set(d->config, "listen", "0");
+    imply(d->config);
     if (!into_background(d, &is_parent, &why))
         return complain("", &why);
     if (is_parent)
@@ -417,6 +452,7 @@ static int run(struct daemon *d)
     bool ok = lock_folder(d, &why) && open_all(d, &why);
     if (ok) {
         node_start(d->node);
+        tell_own_addresses(d);
         net_run(d->net);
         why = d->why;
         ok = why.kind == FAIL_NONE;

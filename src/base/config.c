@@ -180,6 +180,11 @@ bool config_is_set(const struct config *config, const char *name)
     return find_single(config, find_rule(config, name), RANK_SOFT - 1) != NULL;
 }
 
+bool config_is_implied(const struct config *config, const char *name)
+{
+    return find_single(config, find_rule(config, name), RANK_SOFT) != NULL;
+}
+
 bool config_is_negated(const struct config *config, const char *name)
 {
     const struct entry *entry = find_single(config, find_rule(config, name), RANK_SOFT - 1);

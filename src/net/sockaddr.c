@@ -1,6 +1,8 @@
 /* Between the core's addresses and the system's. */
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -53,4 +55,20 @@ socklen_t addr_to_sockaddr(struct sockaddr_storage *out, const struct net_addr *
         return sizeof *in6;
     }
     return 0;
+}
+
+uint32_t net_own_addresses(struct net_addr *out, uint32_t max, uint16_t port)
+{
+    struct ifaddrs *all;
+    uint32_t count = 0;
+    if (getifaddrs(&all) != 0)
+        return 0;
+    for (const struct ifaddrs *i = all; i != NULL && count < max; i = i->ifa_next) {
+        if (i->ifa_addr == NULL || !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK ||
+            !addr_from_sockaddr(&out[count], i->ifa_addr))
+            continue;
+        out[count++].port = port;
+    }
+    freeifaddrs(all);
+    return count;
 }

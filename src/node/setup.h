@@ -10,8 +10,7 @@
 #include "coin/node/threads.h"
 #include "coin/p2p/p2p.h"
 #include "coin/wallet/wallet.h"
-
-#define SETUP_LIST_MAX 256 /* values of one list option that are used */
+#include "values.h"
 
 struct setup {
     char datadir[PATH_SIZE_B];
@@ -20,6 +19,7 @@ struct setup {
     struct u256 minimum_chain_work;
     const char *add_nodes[SETUP_LIST_MAX + 1], *connect[SETUP_LIST_MAX + 1];
     const char *seed_nodes[SETUP_LIST_MAX + 1], *whitelist[SETUP_LIST_MAX + 1];
+    const char *white_binds[SETUP_LIST_MAX + 1], *external_ips[SETUP_LIST_MAX + 1];
     const char *load_files[SETUP_LIST_MAX + 1];
     const char *wallets_load[SETUP_LIST_MAX + 1];
     struct ledger_options ledger;
@@ -35,5 +35,7 @@ struct setup {
 bool setup_read(struct setup *setup, const struct config *config, const struct chain *chain,
     const char *datadir, struct fail *why) MUST_USE;
 void setup_clear(struct setup *setup);
+/* The part of it for the peer-to-peer side: setup_p2p.c. */
+bool setup_p2p(struct setup *setup, const struct config *config, const struct chain *chain, struct fail *why) MUST_USE;
 
 #endif

@@ -1,9 +1,8 @@
-/* Who is kept out, and who is owed patience.
+/* Who is kept out.
  *
  * Banned: subnets that the user named, until a time; they live in banlist.json, in the reference node's
  * format. Discouraged: hosts that broke a rule; remembered in memory only, not dialed, and refused when
- * inbound room is short, so that a shared address is not shut out for one bad tenant. The whitelist gives
- * permissions by subnet. */
+ * inbound room is short, so that a shared address is not shut out for one bad tenant. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,31 +17,12 @@
 #define RPC_INVALID_SUBNET (-30)
 #define RPC_ALREADY_ADDED (-23)
 
-struct permission_name {
-    const char *name;
-    unsigned permissions;
-};
-static const struct permission_name permission_names[] = {
-    { "bloomfilter", PERMIT_BLOOM },
-    { "bloom", PERMIT_BLOOM },
-    { "noban", PERMIT_NOBAN },
-    { "forcerelay", PERMIT_FORCERELAY },
-    { "mempool", PERMIT_MEMPOOL },
-    { "download", PERMIT_DOWNLOAD },
-    { "relay", PERMIT_RELAY },
-    { "addr", PERMIT_ADDR },
-    { "all", PERMIT_BLOOM | PERMIT_FORCERELAY | PERMIT_NOBAN | PERMIT_MEMPOOL | PERMIT_ADDR },
-};
-/* What a subnet without a list of permissions gets, as in Bitcoin. */
-#define PERMIT_IMPLICIT (PERMIT_NOBAN | PERMIT_RELAY | PERMIT_MEMPOOL)
-
 static bool read_list(struct p2p *p2p, const struct json *root, struct fail *why);
 static bool add_ban(struct p2p *p2p, const struct net_subnet *subnet, int64_t created_s, int64_t until_s);
 static struct ban *find_ban(struct p2p *p2p, const struct net_subnet *subnet);
 static bool same_subnet(const struct net_subnet *a, const struct net_subnet *b);
 static void sweep(struct p2p *p2p);
 static size_t host_key(uint8_t out[NET_ADDR_BYTES_MAX + 1], const struct net_addr *addr);
-static bool parse_permissions(struct whitelist_entry *out, struct span list, struct fail *why);
 
 bool ban_is_banned(const struct p2p *p2p, const struct net_addr *addr)
 {
@@ -175,52 +155,6 @@ void p2p_show_bans(const struct p2p *p2p, struct json_writer *w)
     jw_end_array(w);
 }
 
-/* "noban,in,out@10.0.0.0/8", or a subnet alone. Inbound connections only, unless "out" is there. */
-bool whitelist_parse(struct whitelist_entry *out, const char *text, struct fail *why)
-{
-    const char *at = strchr(text, '@');
-    memset(out, 0, sizeof *out);
-    if (at == NULL)
-        out->permissions = PERMIT_IMPLICIT;
-    else if (!parse_permissions(out, span_of(text, (size_t)(at - text)), why))
-        return false;
-    if (!out->in && !out->out)
-        out->in = true;
-    const char *subnet = at != NULL ? at + 1 : text;
-    if (!net_subnet_parse(&out->subnet, span_text(subnet)))
-        return fail_request(why, 0, "Invalid netmask specified in -whitelist: '%s'", subnet);
-    return true;
-}
-
-unsigned whitelist_permissions(const struct p2p *p2p, const struct net_addr *addr, bool inbound)
-{
-    unsigned permissions = 0;
-    for (uint32_t i = 0; i < p2p->whitelist_count; i++) {
-        const struct whitelist_entry *e = &p2p->whitelist[i];
-        if ((inbound ? e->in : e->out) && net_subnet_has(&e->subnet, addr))
-            permissions |= e->permissions;
-    }
-    return permissions;
-}
-
-void whitelist_show(struct json_writer *w, unsigned permissions)
-{
-    static const struct permission_name shown[] = {
-        { "bloomfilter", PERMIT_BLOOM },
-        { "noban", PERMIT_NOBAN },
-        { "forcerelay", PERMIT_FORCERELAY },
-        { "relay", PERMIT_RELAY },
-        { "mempool", PERMIT_MEMPOOL },
-        { "download", PERMIT_DOWNLOAD },
-        { "addr", PERMIT_ADDR },
-    };
-    jw_array(w);
-    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
-        if ((permissions & shown[i].permissions) == shown[i].permissions)
-            jw_text(w, shown[i].name);
-    jw_end_array(w);
-}
-
 /* ---- helpers ---- */
 static bool read_list(struct p2p *p2p, const struct json *root, struct fail *why)
 {
@@ -283,33 +217,4 @@ static size_t host_key(uint8_t out[NET_ADDR_BYTES_MAX + 1], const struct net_add
     out[0] = addr->network;
     memcpy(out + 1, addr->bytes, size_b);
     return 1 + size_b;
-}
-
-static bool parse_permissions(struct whitelist_entry *out, struct span list, struct fail *why)
-{
-    while (list.size_b > 0) {
-        size_t size_b = 0;
-        while (size_b < list.size_b && list.data[size_b] != ',')
-            size_b++;
-        struct span word = span_of(list.data, size_b);
-        bool known = word.size_b == 0; /* Bitcoin skips empty words */
-        size_t step_b = size_b < list.size_b ? size_b + 1 : size_b;
-        list = span_of(list.data + step_b, list.size_b - step_b);
-        if (span_is(word, "in"))
-            out->in = known = true;
-        else if (span_is(word, "out"))
-            out->out = known = true;
-        for (size_t i = 0; i < sizeof permission_names / sizeof permission_names[0] && !known; i++) {
-            if (!span_is(word, permission_names[i].name))
-                continue;
-            out->permissions |= permission_names[i].permissions;
-            known = true;
-        }
-        if (!known)
-            return fail_request(why, 0, "Invalid P2P permission: '%.*s'",
-                word.size_b > 64 ? 64 : (int)word.size_b, (const char *)word.data);
-    }
-    if (out->permissions == 0 && (out->in || out->out))
-        return fail_request(why, 0, "Only direction was set, no permissions");
-    return true;
 }

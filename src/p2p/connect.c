@@ -26,6 +26,10 @@
 #define ANCHORS_VERSION 1
 #define ANCHORS_SIZE_MAX_B 4096u
 
+static bool dial(struct p2p *p2p, const struct net_addr *addr, const char *host, enum conn_type type,
+    enum transport_kind transport, struct peer **out);
+static void name_peer(struct peer *peer, const char *host, uint16_t port);
+static bool ask_proxy(struct peer *peer);
 static void dial_added(struct p2p *p2p, int64_t now_us);
 static void try_added(struct p2p *p2p, struct added_node *node, int64_t now_us);
 static void postpone(const struct p2p *p2p, struct added_node *node);
@@ -38,12 +42,30 @@ static bool has_host(const struct p2p *p2p, const struct net_addr *addr);
 static bool has_group(const struct p2p *p2p, const struct net_addr *addr);
 static bool decode_anchors(struct p2p *p2p, struct span bytes, struct fail *why);
 
-bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type type, enum transport_kind transport,
+bool connect_dial(struct p2p *p2p, const struct net_addr *to, enum conn_type type, enum transport_kind transport,
     struct peer **out)
 {
+    struct net_addr addr = route_entered(p2p, to);
+    return dial(p2p, &addr, NULL, type, transport, out);
+}
+
+bool connect_dial_name(struct p2p *p2p, const char *host, uint16_t port, enum conn_type type,
+    enum transport_kind transport, struct peer **out)
+{
+    struct net_addr nowhere = {.port = port};
+    return dial(p2p, &nowhere, host, type, transport, out);
+}
+
+/* host NULL: addr is dialed; else the proxy for names is asked for it. */
+static bool dial(struct p2p *p2p, const struct net_addr *addr, const char *host, enum conn_type type,
+    enum transport_kind transport, struct peer **out)
+{
+    const struct net_addr *proxy = route_proxy(p2p, addr->network);
     if (out != NULL)
         *out = NULL;
-    if (!p2p->active || !p2p->started || addr->port == 0 || is_connected(p2p, addr))
+    if (!p2p->active || !p2p->started || addr->port == 0 || (host == NULL && is_connected(p2p, addr)))
+        return false;
+    if (host == NULL ? !route_can_dial(p2p, addr->network) : proxy == NULL)
         return false;
     if (type != CONN_MANUAL && (ban_is_banned(p2p, addr) || ban_is_discouraged(p2p, addr)))
         return false;
@@ -53,13 +75,40 @@ bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type t
     struct peer *peer = peer_new(p2p, p2p->next_conn++, type, transport, addr);
     if (peer == NULL)
         return false;
-    peer->permissions = whitelist_permissions(p2p, addr, false);
+    peer->permissions = whitelist_permissions(p2p, addr, NULL);
+    if (host != NULL)
+        name_peer(peer, host, addr->port);
+    if (proxy != NULL && !ask_proxy(peer)) {
+        peer_close(peer, "out of memory");
+        return false;
+    }
     addrman_attempt(p2p->addrman, addr, alive >= COUNT_FAILURES_FROM);
-    log_debug(LOG_NET, "peer %" PRId64 ": dialing %s", peer->id, peer->name);
-    p2p->env->dial(p2p->env->ctx, peer->conn_id, addr);
+    log_debug(LOG_NET, "peer %" PRId64 ": dialing %s%s", peer->id, peer->name, proxy != NULL ? " by proxy" : "");
+    p2p->env->dial(p2p->env->ctx, peer->conn_id, proxy != NULL ? proxy : addr);
     if (out != NULL)
         *out = peer;
     return true;
+}
+
+static void name_peer(struct peer *peer, const char *host, uint16_t port)
+{
+    size_t size_b = strlen(host) + 1;
+    peer->host = mem_new(size_b);
+    memcpy(peer->host, host, size_b);
+    snprintf(peer->name, sizeof peer->name, "%.80s:%u", host, port);
+}
+
+/* The proxy learns no more of one connection from another: each comes with credentials of its own. */
+static bool ask_proxy(struct peer *peer)
+{
+    struct p2p *p2p = peer->p2p;
+    char text[NET_ADDR_TEXT_SIZE_B], secret[SOCKS5_SECRET_SIZE_B] = "";
+    net_addr_to_text(text, &peer->addr, false);
+    if (p2p->options.proxy_randomize)
+        snprintf(secret, sizeof secret, "%016" PRIx64, env_random_u64(p2p->env));
+    peer->proxy = mem_try_new(sizeof *peer->proxy);
+    return peer->proxy != NULL &&
+           socks5_init(peer->proxy, peer->host != NULL ? peer->host : text, peer->addr.port, secret, secret);
 }
 
 void connect_on_tick(struct p2p *p2p, int64_t now_us)
@@ -81,7 +130,7 @@ void connect_closed(struct peer *peer)
     int64_t now_us = p2p_now_us(p2p);
     struct peer *heir = NULL; /* to our encrypted hello it hung up: once more in plain */
     if (peer->try_plain)
-        connect_dial(p2p, &peer->addr, peer->type, TRANSPORT_V1, &heir);
+        dial(p2p, &peer->addr, peer->host, peer->type, TRANSPORT_V1, &heir);
     for (uint32_t i = 0; i < p2p->added_count; i++) {
         struct added_node *node = &p2p->added[i];
         struct net_addr numeric;
@@ -210,13 +259,22 @@ static void dial_added(struct p2p *p2p, int64_t now_us)
 static void try_added(struct p2p *p2p, struct added_node *node, int64_t now_us)
 {
     struct peer *peer;
-    if (node->addr.network == 0) {
+    char host[NET_NAME_SIZE_B];
+    uint16_t port;
+    enum transport_kind transport = node->plain ? TRANSPORT_V1 : TRANSPORT_V2;
+    if (node->addr.network == 0 && route_proxy(p2p, 0) != NULL) {
+        if (net_split_host(host, &port, span_text(node->text), p2p->chain->p2p_port) &&
+            connect_dial_name(p2p, host, port, CONN_MANUAL, transport, &peer))
+            node->peer_id = peer->id;
+        else
+            postpone(p2p, node);
+    } else if (node->addr.network == 0) {
         node->resolving = discover_lookup(p2p, node->text, RESOLVE_ADDED, CONN_MANUAL, node->plain);
         if (!node->resolving)
             postpone(p2p, node);
     } else if (is_connected(p2p, &node->addr)) {
         node->next_dial_us = now_us + ALREADY_THERE_US;
-    } else if (connect_dial(p2p, &node->addr, CONN_MANUAL, node->plain ? TRANSPORT_V1 : TRANSPORT_V2, &peer)) {
+    } else if (connect_dial(p2p, &node->addr, CONN_MANUAL, transport, &peer)) {
         node->peer_id = peer->id;
     } else {
         postpone(p2p, node);
@@ -304,8 +362,8 @@ static bool pick(struct p2p *p2p, struct addrman_entry *out, enum conn_type type
 static bool may_pick(const struct p2p *p2p, const struct addrman_entry *e, enum conn_type type, uint32_t tries)
 {
     uint64_t blocks = e->services & (SERVICE_NETWORK | SERVICE_NETWORK_LIMITED);
-    if (e->addr.network != NET_IPV4 && e->addr.network != NET_IPV6)
-        return false; /* the others are reached through a proxy only */
+    if (!route_is_reachable(p2p, e->addr.network) || local_is_ours(p2p, &e->addr))
+        return false;
     if (!net_addr_is_routable(&e->addr) || ban_is_banned(p2p, &e->addr) ||
         ban_is_discouraged(p2p, &e->addr) || has_host(p2p, &e->addr))
         return false;

@@ -49,6 +49,13 @@ bool discover_lookup(struct p2p *p2p, const char *text, enum resolve_purpose pur
     uint16_t port;
     if (!net_split_host(host, &port, span_text(text), p2p->chain->p2p_port))
         return false;
+    if (route_proxy(p2p, 0) != NULL) /* it looks names up; a seed is asked as a peer */
+        return connect_dial_name(p2p, host, port, purpose == RESOLVE_SEED ? CONN_ADDR_FETCH : type,
+            plain ? TRANSPORT_V1 : TRANSPORT_V2, NULL);
+    if (p2p->options.no_lookup && purpose != RESOLVE_SEED) {
+        log_debug(LOG_NET, "%s is not looked up: -dns=0", text);
+        return false;
+    }
     for (uint32_t i = 0; i < RESOLVES_MAX; i++) {
         struct resolve *r = &p2p->resolves[i];
         if (r->token != 0)
@@ -159,9 +166,9 @@ static void take_seed_answer(struct p2p *p2p, const struct net_addr *addrs, uint
 static void ask_dns(struct p2p *p2p, int64_t now_us)
 {
     uint32_t known = addrman_count(p2p->addrman, 0, true, true);
-    int64_t wait_us = known == 0 ? 0 : known < SEED_MANY ? SEED_WAIT_US : SEED_WAIT_MANY_US;
+    int64_t wait_us = known == 0 || p2p->options.force_dns_seed ? 0 : known < SEED_MANY ? SEED_WAIT_US : SEED_WAIT_MANY_US;
     if (!p2p->options.dns_seed || p2p->seeds_asked || now_us - p2p->started_us < wait_us ||
-        !lacks_peers(p2p))
+        (!lacks_peers(p2p) && !p2p->options.force_dns_seed))
         return;
     p2p->seeds_asked = true;
     for (uint32_t i = 0; i < p2p->chain->seed_count; i++)

@@ -34,7 +34,6 @@ static void push_sample(struct peer *peer);
 static void fill_cache(struct p2p *p2p);
 static uint32_t sample(struct p2p *p2p, struct addr_entry *out);
 static void advertise_self(struct peer *peer, int64_t now_us);
-static bool own_address(const struct peer *peer, struct net_addr *out);
 static void send_queue(struct peer *peer);
 static size_t addr_key(uint8_t out[ADDR_KEY_SIZE_B], const struct net_addr *addr);
 
@@ -259,32 +258,11 @@ static void advertise_self(struct peer *peer, int64_t now_us)
     struct p2p *p2p = peer->p2p;
     struct addr_entry self = { .services = p2p->services };
     peer->next_self_us = now_us + p2p_poisson_us(p2p, SELF_ADVERTISE_US);
-    if (p2p->options.listen_port == 0 || !p2p->options.discover ||
-        ledger_is_initial_download(p2p->ledger) || !own_address(peer, &self.addr))
+    if (p2p->options.listen_port == 0 || ledger_is_initial_download(p2p->ledger) || !local_for_peer(peer, &self.addr))
         return;
     self.time_s = (uint32_t)env_wall_s(p2p->env);
-    self.addr.port = p2p->options.listen_port;
     rolling_clear(&peer->addr_known); /* it may hear of us, and of what else is alive, once more */
     push(peer, &self);
-}
-
-/* As the peer itself sees us, when we dialed it; else as one that we dialed does. */
-static bool own_address(const struct peer *peer, struct net_addr *out)
-{
-    const struct p2p *p2p = peer->p2p;
-    if (peer_is_outbound(peer) && net_addr_is_routable(&peer->seen_as)) {
-        *out = peer->seen_as;
-        return true;
-    }
-    for (uint32_t i = 0; i < p2p->peer_count; i++) {
-        const struct peer *other = p2p->peers[i];
-        if (other->state == PEER_READY && (other->type == CONN_FULL || other->type == CONN_MANUAL) &&
-            net_addr_is_routable(&other->seen_as)) {
-            *out = other->seen_as;
-            return true;
-        }
-    }
-    return false;
 }
 
 static void send_queue(struct peer *peer)

@@ -18,6 +18,7 @@
 #include "messages.h"
 #include "orphans.h"
 #include "rolling.h"
+#include "socks5.h"
 #include "transport.h"
 #include "tx_request.h"
 
@@ -97,6 +98,8 @@ struct peer {
     uint32_t close_after_b;
     int64_t connected_us, connected_s, ready_us;
     bool is_lan;
+    char *host;           /* owned: a name that the proxy looks up; NULL: addr */
+    struct socks5 *proxy; /* owned: it is being asked for a connection; NULL: direct, or done */
 
     /* wire */
     struct transport transport;
@@ -173,8 +176,13 @@ struct peer {
     struct rolling addr_known;
 };
 
+struct local_addr {
+    struct net_addr addr;
+    uint32_t score;
+};
 struct whitelist_entry {
     struct net_subnet subnet;
+    struct net_addr bound; /* network 0: subnet counts */
     unsigned permissions;
     bool in, out;
 };
@@ -231,10 +239,12 @@ struct p2p {
     int64_t next_id;
     uint64_t next_conn;
     struct p2p_totals totals;
+    int64_t upload_cycle_us; /* began at; 0: nothing sent yet */
+    uint64_t upload_cycle_b;
     struct arena scratch; /* of the message being handled */
 
     /* defence */
-    struct whitelist_entry whitelist[WHITELIST_MAX];
+    struct whitelist_entry whitelist[2 * WHITELIST_MAX];
     uint32_t whitelist_count;
     struct ban *bans;
     uint32_t ban_count, ban_capacity;
@@ -269,6 +279,8 @@ struct p2p {
 
     /* addresses and connections */
     struct addrman *addrman;
+    struct local_addr locals[LOCAL_ADDRS_MAX];
+    uint32_t local_count;
     struct added_node *added;
     uint32_t added_count, added_capacity;
     struct resolve resolves[RESOLVES_MAX];
@@ -420,6 +432,9 @@ void gossip_on_tick(struct peer *peer, int64_t now_us);
 /* ---- connect.c ---- */
 bool connect_dial(struct p2p *p2p, const struct net_addr *addr, enum conn_type type, enum transport_kind transport,
     struct peer **out);
+/* Through the proxy for names, which looks the host up. */
+bool connect_dial_name(struct p2p *p2p, const char *host, uint16_t port, enum conn_type type,
+    enum transport_kind transport, struct peer **out);
 void connect_on_tick(struct p2p *p2p, int64_t now_us);
 void connect_closed(struct peer *peer); /* frees its slot, plans the next attempt */
 void connect_ready(struct peer *peer);
@@ -443,9 +458,28 @@ void ban_discourage(struct p2p *p2p, const struct net_addr *addr);
 void ban_load(struct p2p *p2p);
 void ban_encode(const struct p2p *p2p, struct buf *out);
 void ban_save(struct p2p *p2p);
-bool whitelist_parse(struct whitelist_entry *out, const char *text, struct fail *why);
-unsigned whitelist_permissions(const struct p2p *p2p, const struct net_addr *addr, bool inbound);
+
+/* ---- whitelist.c ---- */
+bool whitelist_parse(struct whitelist_entry *out, const char *text, const struct p2p_options *o, struct fail *why);
+bool whitebind_parse(struct whitelist_entry *out, const char *text, const struct p2p_options *o, struct fail *why);
+/* local: where an inbound peer came in; NULL: an outbound one. */
+unsigned whitelist_permissions(const struct p2p *p2p, const struct net_addr *addr, const struct net_addr *local);
 void whitelist_show(struct json_writer *w, unsigned permissions); /* their names */
+
+/* ---- route.c ---- */
+const struct net_addr *route_proxy(const struct p2p *p2p, uint8_t network); /* 0: of names; NULL: none */
+bool route_can_dial(const struct p2p *p2p, uint8_t network);
+bool route_is_reachable(const struct p2p *p2p, uint8_t network); /* and wanted: -onlynet */
+struct net_addr route_entered(const struct p2p *p2p, const struct net_addr *addr); /* CJDNS told from IPv6 */
+
+/* ---- local.c ---- */
+bool local_is_ours(const struct p2p *p2p, const struct net_addr *addr);
+void local_seen(struct p2p *p2p, const struct net_addr *addr); /* an inbound peer reached us there */
+bool local_for_peer(const struct peer *peer, struct net_addr *out); /* what it is told; false: nothing */
+
+/* ---- upload.c ---- */
+void upload_count(struct p2p *p2p, size_t size_b);
+bool upload_is_spent(const struct p2p *p2p, bool for_old_blocks);
 
 /* ---- evict.c ---- */
 bool evict_one(struct p2p *p2p); /* makes room for an inbound connection; false: nobody may go */

@@ -44,7 +44,11 @@ struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct led
     p2p->mempool = mempool;
     p2p->options = *options;
     update_services(p2p);
-    p2p->active = true;
+    p2p->active = !options->inactive;
+    if (options->receive_buffer_b == 0)
+        p2p->options.receive_buffer_b = INBOX_MAX_B;
+    if (options->send_buffer_b == 0)
+        p2p->options.send_buffer_b = OUTBOX_MAX_B;
     p2p->next_conn = 1;
     p2p->next_token = 1;
     p2p->stall_us = STALL_START_US;
@@ -134,9 +138,10 @@ void p2p_free(struct p2p *p2p)
 }
 
 /* ---- events from net ---- */
-bool p2p_on_accept(struct p2p *p2p, uint64_t conn_id, const struct net_addr *remote, const struct net_addr *local)
+bool p2p_on_accept(struct p2p *p2p, uint64_t conn_id, const struct net_addr *from, const struct net_addr *local)
 {
-    unsigned permissions = whitelist_permissions(p2p, remote, true);
+    const struct net_addr entered = route_entered(p2p, from), *remote = &entered;
+    unsigned permissions = whitelist_permissions(p2p, remote, local);
     bool noban = (permissions & PERMIT_NOBAN) == PERMIT_NOBAN;
     if (!p2p->active || !p2p->started)
         return false;
@@ -363,8 +368,20 @@ static bool read_lists(struct p2p *p2p, struct fail *why)
     for (uint32_t i = 0; o->whitelist != NULL && o->whitelist[i] != NULL; i++) {
         if (p2p->whitelist_count == WHITELIST_MAX)
             return fail_request(why, 0, "more than %u -whitelist entries", WHITELIST_MAX);
-        if (!whitelist_parse(&p2p->whitelist[p2p->whitelist_count++], o->whitelist[i], why))
+        if (!whitelist_parse(&p2p->whitelist[p2p->whitelist_count++], o->whitelist[i], o, why))
             return false;
+    }
+    for (uint32_t i = 0; o->white_binds != NULL && o->white_binds[i] != NULL; i++) {
+        if (p2p->whitelist_count == 2 * WHITELIST_MAX)
+            return fail_request(why, 0, "more than %u -whitebind entries", WHITELIST_MAX);
+        if (!whitebind_parse(&p2p->whitelist[p2p->whitelist_count++], o->white_binds[i], o, why))
+            return false;
+    }
+    for (uint32_t i = 0; o->external_ips != NULL && o->external_ips[i] != NULL; i++) {
+        struct net_addr addr;
+        if (!net_addr_parse(&addr, span_text(o->external_ips[i]), o->listen_port))
+            return fail_request(why, 0, "Cannot resolve -externalip address: '%s'", o->external_ips[i]);
+        p2p_add_local(p2p, &addr, LOCAL_MANUAL);
     }
     const char *const *lists[] = { o->add_nodes, o->connect };
     for (unsigned l = 0; l < 2; l++)

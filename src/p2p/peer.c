@@ -23,6 +23,7 @@
 static bool inbox_full(const struct peer *peer);
 static bool inbox_put(struct peer *peer, struct frame *frame);
 static void inbox_drop(struct peer *peer);
+static size_t take_from_proxy(struct peer *peer, struct span bytes);
 static void resume_reading(struct peer *peer);
 static enum message_result handle_frame(struct peer *peer, struct frame *frame, struct fail *why);
 static void say_version(struct peer *peer);
@@ -87,6 +88,8 @@ void peer_free(struct peer *peer)
     rolling_clear(&peer->tx_known);
     rolling_clear(&peer->addr_known);
     mem_free(peer->addrs_to_send);
+    mem_free(peer->host);
+    mem_free(peer->proxy);
     mem_free(peer);
 }
 
@@ -129,7 +132,7 @@ void peer_misbehaved(struct peer *peer, const struct fail *why)
         log_debug(LOG_NET, "peer %" PRId64 " is not punished: added by hand", peer->id);
         return;
     }
-    if (!net_addr_is_local(&peer->addr))
+    if (!net_addr_is_local(&peer->addr) && peer->host == NULL)
         ban_discourage(p2p, &peer->addr); /* all of a shared local address would suffer for one */
     peer_close(peer, why->code);
 }
@@ -148,7 +151,7 @@ bool peer_permits(const struct peer *peer, unsigned permission)
 size_t peer_take_bytes(struct peer *peer, struct span bytes)
 {
     struct p2p *p2p = peer->p2p;
-    size_t used_b = 0;
+    size_t used_b = peer->proxy != NULL ? take_from_proxy(peer, bytes) : 0;
     while (used_b < bytes.size_b && peer->state != PEER_CLOSED) {
         if (inbox_full(peer)) {
             peer->paused = true;
@@ -183,6 +186,25 @@ size_t peer_take_bytes(struct peer *peer, struct span bytes)
     peer->last_received_us = p2p_now_us(p2p);
     peer->last_received_s = env_wall_s(p2p->env);
     return peer->state == PEER_CLOSED ? bytes.size_b : used_b;
+}
+
+static size_t take_from_proxy(struct peer *peer, struct span bytes)
+{
+    struct fail why;
+    struct buf answer;
+    size_t taken_b;
+    buf_init(&answer, SOCKS5_HELLO_MAX_B);
+    enum socks5_result result = socks5_feed(peer->proxy, bytes, &taken_b, &answer, &why);
+    peer_send_handshake(peer, &answer);
+    if (result == SOCKS5_FAILED) {
+        log_debug(LOG_NET, "peer %" PRId64 " %s: %s", peer->id, peer->name, why.detail);
+        peer_close(peer, "the proxy did not connect it");
+    } else if (result == SOCKS5_OPEN) {
+        mem_free(peer->proxy);
+        peer->proxy = NULL;
+        peer_start_handshake(peer);
+    }
+    return taken_b;
 }
 
 bool peer_has_work(const struct peer *peer)
@@ -243,7 +265,7 @@ static enum message_result handle_frame(struct peer *peer, struct frame *frame, 
 
 static bool inbox_full(const struct peer *peer)
 {
-    return peer->inbox.size_b >= INBOX_MAX_B || peer->inbox.count >= INBOX_FRAMES_MAX;
+    return peer->inbox.size_b >= peer->p2p->options.receive_buffer_b || peer->inbox.count >= INBOX_FRAMES_MAX;
 }
 
 /* Takes the frame in any case. */
@@ -282,7 +304,7 @@ static void inbox_drop(struct peer *peer)
 static void resume_reading(struct peer *peer)
 {
     struct p2p *p2p = peer->p2p;
-    if (!peer->paused || peer->state == PEER_CLOSED || peer->inbox.size_b > INBOX_MAX_B / 2 ||
+    if (!peer->paused || peer->state == PEER_CLOSED || peer->inbox.size_b > p2p->options.receive_buffer_b / 2 ||
         peer->inbox.count > INBOX_FRAMES_MAX / 2)
         return;
     peer->paused = false;
@@ -292,6 +314,13 @@ static void resume_reading(struct peer *peer)
 /* ---- the handshake ---- */
 void peer_start_handshake(struct peer *peer)
 {
+    if (peer->proxy != NULL) {
+        struct buf hello;
+        buf_init(&hello, SOCKS5_HELLO_MAX_B);
+        socks5_hello(peer->proxy, &hello);
+        peer_send_handshake(peer, &hello);
+        return;
+    }
     peer_enter(peer, PEER_FRESH, "connected");
     peer->connected_us = p2p_now_us(peer->p2p);
     peer->connected_s = env_wall_s(peer->p2p->env);
@@ -349,8 +378,10 @@ enum message_result peer_on_version(struct peer *peer, union message *m, struct 
         return MESSAGE_DONE;
     }
     peer_enter(peer, PEER_GREETED, "version");
-    if (peer->type == CONN_INBOUND)
+    if (peer->type == CONN_INBOUND) {
+        local_seen(p2p, &peer->seen_as);
         send_version(peer);
+    }
     if (peer->version >= PROTOCOL_WTXID_RELAY) {
         peer_send(peer, MSG_WTXIDRELAY, NULL);
         peer_send(peer, MSG_SENDADDRV2, NULL);
@@ -443,7 +474,7 @@ static void send_version(struct peer *peer)
         .start_height = ledger_tip(p2p->ledger)->height,
         .relay = !p2p->options.blocks_only && peer->type != CONN_BLOCKS && peer->type != CONN_FEELER,
     };
-    if (peer->addr.network == NET_IPV4 || peer->addr.network == NET_IPV6)
+    if ((peer->addr.network == NET_IPV4 || peer->addr.network == NET_IPV6) && route_proxy(p2p, peer->addr.network) == NULL)
         m.version.remote = peer->addr;
     if (peer->is_lan) /* a neighbour shall not dial us back; others learn nothing here, as in Bitcoin */
         m.version.local.port = p2p->options.listen_port;
@@ -525,7 +556,7 @@ void peer_on_tick(struct peer *peer, int64_t now_us)
     int64_t handshake_us = (int64_t)p2p->options.peer_timeout_s * SECOND_US;
     switch (peer->state) {
     case PEER_DIALING:
-        if (now_us - peer->connected_us > DIAL_MAX_US)
+        if (now_us - peer->connected_us > (peer->proxy != NULL ? PROXY_DIAL_MAX_US : DIAL_MAX_US))
             peer_close(peer, "no answer to the dial");
         return;
     case PEER_FRESH:

@@ -94,7 +94,7 @@ void peer_send_handshake(struct peer *peer, struct buf *bytes)
 
 bool peer_outbox_full(const struct peer *peer)
 {
-    return peer->outbox_b > OUTBOX_MAX_B;
+    return peer->outbox_b > peer->p2p->options.send_buffer_b;
 }
 
 static bool can_send(const struct peer *peer)
@@ -126,6 +126,7 @@ static void count(struct peer *peer, uint32_t row, size_t size_b)
     peer->outbox_b += size_b;
     peer->sent_by_message_b[row] += size_b;
     peer->p2p->totals.sent_b += size_b;
+    upload_count(peer->p2p, size_b);
     peer->last_sent_us = p2p_now_us(peer->p2p);
     peer->last_sent_s = env_wall_s(peer->p2p->env);
 }

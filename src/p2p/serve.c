@@ -42,6 +42,7 @@ static void send_stripped(struct peer *peer, const struct block *block);
 static void send_block_txs(struct peer *peer, const struct serve_item *item, const struct block *block);
 static void continue_getblocks(struct peer *peer, const struct block_id *id);
 static bool is_too_deep(const struct p2p *p2p, const struct block_index *index);
+static bool is_history(const struct p2p *p2p, const struct block_index *index);
 static bool is_being_judged(const struct p2p *p2p, const struct block_index *index);
 static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32]);
 static bool is_block(uint32_t type);
@@ -309,7 +310,16 @@ static struct serve_item *item_at(struct peer *peer, uint32_t i)
 static enum step serve_block(struct peer *peer, struct serve_item *item)
 {
     struct p2p *p2p = peer->p2p;
-    note_agreement(p2p, index_of(p2p, item->hash));
+    struct block_index *index = index_of(p2p, item->hash);
+    note_agreement(p2p, index);
+    if (index != NULL && is_too_deep(p2p, index) && !peer_permits(peer, PERMIT_NOBAN)) {
+        peer_close(peer, "it asks for blocks that a limited peer does not have");
+        return STEP_DONE;
+    }
+    if (index != NULL && is_history(p2p, index) && upload_is_spent(p2p, true) && !peer_permits(peer, PERMIT_DOWNLOAD)) {
+        peer_close(peer, "it asks for old blocks, and the day's upload is spent");
+        return STEP_DONE;
+    }
     if (item->read != NULL) {
         if (!item->read->finished)
             return STEP_WAIT;
@@ -322,16 +332,16 @@ static enum step serve_block(struct peer *peer, struct serve_item *item)
         send_from_memory(peer, item, block);
         return STEP_DONE;
     }
-    struct block_index *index = index_of(p2p, item->hash);
-    if (index != NULL && is_too_deep(p2p, index) && !peer_permits(peer, PERMIT_NOBAN)) {
-        peer_close(peer, "it asks for blocks that a limited peer does not have");
-        return STEP_DONE;
-    }
     if (index != NULL && is_being_judged(p2p, index))
         return STEP_WAIT; /* announced already, or soon: serve_connected goes on */
     if (index == NULL || !serve_may(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
         return STEP_DONE; /* Bitcoin says nothing here */
     return STEP_WAIT;     /* no room to read it yet: the next tick tries again */
+}
+
+static bool is_history(const struct p2p *p2p, const struct block_index *index)
+{
+    return (int64_t)ledger_best_header(p2p->ledger)->time_s - index->time_s > HISTORICAL_AGE_S;
 }
 
 /* BIP159: a pruning node promises its last 288 blocks only. That others may still be here is not told, since

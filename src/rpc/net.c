@@ -27,24 +27,6 @@ static void show_services(struct json_writer *w, uint64_t services)
     p2p_show_services(w, services);
 }
 
-static void show_networks(struct json_writer *w)
-{
-    static const char *const names[] = {"ipv4", "ipv6", "onion", "i2p", "cjdns"};
-    jw_key(w, "networks");
-    jw_array(w);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        bool direct = i < 2; /* the others need a proxy */
-        jw_object(w);
-        jw_key_text(w, "name", names[i]);
-        jw_key_bool(w, "limited", !direct);
-        jw_key_bool(w, "reachable", direct);
-        jw_key_text(w, "proxy", "");
-        jw_key_bool(w, "proxy_randomize_credentials", false);
-        jw_end_object(w);
-    }
-    jw_end_array(w);
-}
-
 static void rpc_getnetworkinfo(struct rpc_call *call)
 {
     struct json_writer *w = &call->out;
@@ -62,12 +44,12 @@ static void rpc_getnetworkinfo(struct rpc_call *call)
     jw_key_u64(w, "connections_in", in);
     jw_key_u64(w, "connections_out", out);
     jw_key_bool(w, "networkactive", p2p_is_active(p2p));
-    show_networks(w);
+    jw_key(w, "networks");
+    p2p_show_networks(p2p, w);
     jw_key_amount(w, "relayfee", options->min_relay_sat_kvb);
     jw_key_amount(w, "incrementalfee", options->incremental_sat_kvb);
     jw_key(w, "localaddresses");
-    jw_array(w);
-    jw_end_array(w);
+    p2p_show_local(p2p, w);
     rpc_show_warnings(w, call->ctx);
     jw_end_object(w);
     rpc_ok(call);
@@ -94,14 +76,7 @@ static void rpc_getnettotals(struct rpc_call *call)
     jw_key_u64(w, "totalbytessent", totals.sent_b);
     jw_key_i64(w, "timemillis", env_wall_ms(call->ctx->env));
     jw_key(w, "uploadtarget");
-    jw_object(w);
-    jw_key_u64(w, "timeframe", 86400);
-    jw_key_u64(w, "target", 0);
-    jw_key_bool(w, "target_reached", false);
-    jw_key_bool(w, "serve_historical_blocks", true);
-    jw_key_u64(w, "bytes_left_in_cycle", 0);
-    jw_key_u64(w, "time_left_in_cycle", 0);
-    jw_end_object(w);
+    p2p_show_upload(call->ctx->p2p, w);
     jw_end_object(w);
     rpc_ok(call);
 }

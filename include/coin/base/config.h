@@ -48,6 +48,7 @@ bool config_check(const struct config *config, struct fail *why) MUST_USE;
 const char *config_misplaced(const struct config *config, uint32_t index);
 
 bool config_is_set(const struct config *config, const char *name); /* given anywhere, not by default */
+bool config_is_implied(const struct config *config, const char *name); /* or by config_soft_set */
 bool config_is_negated(const struct config *config, const char *name); /* the last word was -nox */
 const char *config_text(const struct config *config, const char *name); /* NULL: no value, no default */
 bool config_flag(const struct config *config, const char *name);        /* Bitcoin's: "", non-zero = true */

@@ -47,6 +47,8 @@ const struct env *net_env(const struct net *net);
 struct event_base *net_base(struct net *net); /* for the HTTP port, in this layer */
 /* Listens on "host", "host:port", "[v6]:port" ("" = all). FAIL_REQUEST with Bitcoin's words when it cannot. */
 bool net_listen(struct net *net, const char *where, uint16_t default_port, struct fail *why) MUST_USE;
+/* Of the machine's interfaces that are up, with this port; at most max. Returns how many. */
+uint32_t net_own_addresses(struct net_addr *out, uint32_t max, uint16_t port);
 void net_run(struct net *net);  /* until net_break */
 void net_break(struct net *net);
 /* Runs jobs and their results until nothing is left: for start-up and shutdown, outside net_run. */

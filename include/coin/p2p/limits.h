@@ -59,6 +59,7 @@
 #define DISCOURAGED_MAX 25000u   /* per generation; Bitcoin: 50,000 */
 #define BANS_MAX 10000u          /* guess: entries a user makes */
 #define ADDED_NODES_MAX 256u
+#define LOCAL_ADDRS_MAX 32u       /* own addresses */
 #define EARLY_HEADERS_MAX 32u    /* headers ahead of our clock, tried again */
 #define RESOLVES_MAX 64u         /* look-ups on their way */
 #define WHITELIST_MAX 256u
@@ -75,6 +76,8 @@
 #define PING_INTERVAL_US (2 * MINUTE_US)       /* Bitcoin */
 #define INACTIVITY_MAX_US (20 * MINUTE_US)     /* Bitcoin: TIMEOUT_INTERVAL */
 #define DIAL_MAX_US (10 * SECOND_US)           /* guess: twice Bitcoin's -timeout */
+#define PROXY_DIAL_MAX_US (60 * SECOND_US)     /* guess: an onion service answers in some tens of seconds */
+#define HISTORICAL_AGE_S (7 * 24 * 60 * 60)    /* Bitcoin: HISTORICAL_BLOCK_AGE */
 #define TX_REQUEST_MAX_US (60 * SECOND_US)     /* Bitcoin: GETDATA_TX_INTERVAL */
 #define TX_DELAY_US (2 * SECOND_US)            /* Bitcoin: NONPREF_PEER_TX_DELAY and its kin */
 #define TRICKLE_INBOUND_US (5 * SECOND_US)     /* mean */

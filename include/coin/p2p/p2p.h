@@ -14,6 +14,8 @@
 #include "coin/p2p/netaddr.h"
 
 struct p2p;
+#define P2P_NETWORKS 7 /* numbers of enum net_network that can be reached: below this */
+
 struct p2p_options {
     const char *dir;         /* peers.dat, anchors.dat, banlist.json; NULL: keep nothing */
     const char *user_agent;  /* "/coind:0.1.0/" */
@@ -21,6 +23,17 @@ struct p2p_options {
     uint32_t connections_max;
     bool discover, dns_seed, fixed_seeds, lan_discovery, blocks_only;
     bool block_filters;      /* serve them (BIP157); needs the index */
+    bool inactive;           /* -networkactive=0: until setnetworkactive */
+    bool no_lookup;          /* -dns=0: names of nodes are not looked up */
+    bool force_dns_seed;     /* ask them though addresses are known */
+    bool cjdns;              /* fc00::/8 is CJDNS here, and reached */
+    struct net_addr proxies[P2P_NETWORKS]; /* SOCKS5 by network; network 0 there: none, dialed directly */
+    struct net_addr name_proxy; /* looks up names and dials them; network 0: none */
+    bool proxy_randomize;    /* other credentials for each connection, so that Tor takes other ways */
+    unsigned only_networks;  /* bits 1 << enum net_network that are dialed automatically; 0: all reached ones */
+    uint64_t upload_target_b; /* a day; 0: no limit */
+    uint32_t receive_buffer_b, send_buffer_b; /* per peer; 0: INBOX_MAX_B, OUTBOX_MAX_B */
+    bool whitelist_no_relay, whitelist_forcerelay;
     bool v2_transport;       /* offer BIP324, and dial by it who may know it */
     bool connect_only;       /* -connect given: no automatic connections */
     uint32_t peer_timeout_s; /* -peertimeout: handshake */
@@ -29,6 +42,8 @@ struct p2p_options {
     const char *const *connect;     /* -connect */
     const char *const *seed_nodes;  /* -seednode */
     const char *const *whitelist;   /* -whitelist: "perm,perm@subnet" */
+    const char *const *white_binds; /* -whitebind: "perm,perm@address:port" */
+    const char *const *external_ips; /* -externalip */
     const struct u256 *minimum_chain_work; /* NULL: the chain file's */
 };
 enum conn_type { CONN_INBOUND, CONN_MANUAL, CONN_FULL, CONN_BLOCKS, CONN_FEELER, CONN_ADDR_FETCH };
@@ -79,6 +94,13 @@ bool p2p_offers_v2(const struct p2p *p2p); /* -v2transport */
 /* A raw message to a peer (tests): -8. */
 bool p2p_send_message(struct p2p *p2p, int64_t id, struct span command, struct span payload, struct fail *why) MUST_USE;
 bool p2p_add_address(struct p2p *p2p, const struct net_addr *addr, bool tried);
+/* Our own addresses (Bitcoin's scores: where we know one from). port 0: where we listen. false: not told to others. */
+enum { LOCAL_INTERFACE = 1, LOCAL_BIND, LOCAL_MAPPED, LOCAL_MANUAL };
+bool p2p_add_local(struct p2p *p2p, const struct net_addr *addr, uint32_t score);
+void p2p_remove_local(struct p2p *p2p, const struct net_addr *addr);
+void p2p_show_local(const struct p2p *p2p, struct json_writer *w);    /* array of {address, port, score} */
+void p2p_show_networks(const struct p2p *p2p, struct json_writer *w); /* array: getnetworkinfo's networks */
+void p2p_show_upload(const struct p2p *p2p, struct json_writer *w);   /* object: getnettotals' uploadtarget */
 void p2p_show_added(const struct p2p *p2p, struct json_writer *w, struct span node); /* empty: all */
 bool p2p_is_added(const struct p2p *p2p, struct span node);
 void p2p_show_bans(const struct p2p *p2p, struct json_writer *w);
