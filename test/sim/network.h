@@ -29,6 +29,14 @@ void network_attach(struct network *network, struct world_node *node, const stru
 void network_detach(struct network *network, struct world_node *node);
 /* Bytes and dials between the two groups of nodes (bit i: node i) are lost while it is set. 0: none. */
 void network_split(struct network *network, uint64_t group);
+/* A node's line: bytes a second each way (0: any), and its distance, added to each piece's latency. */
+void network_set_line(struct network *network, struct world_node *node, int64_t up_b_s, int64_t down_b_s, int64_t distance_us);
+/* So many of a thousand pieces come a retransmission late, and hold up those behind them. */
+void network_set_loss(struct network *network, uint32_t permille);
+/* Sees each piece as it arrives; stream: the same for all pieces of one direction of a connection. */
+typedef void (*network_watcher)(void *ctx, const struct world_node *from, const struct world_node *to, const void *stream,
+    struct span bytes);
+void network_watch(struct network *network, network_watcher watch, void *ctx);
 void network_set_latency(struct network *network, int64_t min_us, int64_t spread_us);
 /* What a name resolves to. */
 void network_name(struct network *network, const char *name, const struct net_addr *addr);

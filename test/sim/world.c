@@ -37,6 +37,7 @@ struct world {
     struct sim_random random;
     struct world_net net;
     int64_t run_us, done_us, mine_us, extra_us[JOB_LANES];
+    void (*on_done)(struct world_node *node);
 };
 
 static void push(struct world *world, struct event event);
@@ -248,6 +249,11 @@ void world_set_delays(struct world *world, int64_t run_us, int64_t done_us, int6
     world->mine_us = mine_us;
 }
 
+void world_on_done(struct world *world, void (*fn)(struct world_node *node))
+{
+    world->on_done = fn;
+}
+
 void world_hold_back(struct world *world, enum job_lane lane, int64_t extra_us)
 {
     world->extra_us[lane] = extra_us;
@@ -358,6 +364,8 @@ static void handle(struct world *world, struct event *event)
         }
         node->jobs--;
         job->done(job);
+        if (world->on_done != NULL)
+            world->on_done(node);
         break;
     }
     }

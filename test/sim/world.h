@@ -52,6 +52,8 @@ struct sim_random *world_random(struct world *world);
 void world_set_delays(struct world *world, int64_t run_us, int64_t done_us, int64_t mine_us);
 /* Results of this lane's jobs that run from now on are heard so much later. */
 void world_hold_back(struct world *world, enum job_lane lane, int64_t extra_us);
+/* After each job's result was heard by its node. */
+void world_on_done(struct world *world, void (*fn)(struct world_node *node));
 
 /* fn(ctx, arg) at now + delay_us. node: NULL, or the event dies with the node's present life. */
 void world_at(struct world *world, struct world_node *node, int64_t delay_us,
