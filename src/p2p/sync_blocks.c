@@ -1,7 +1,8 @@
 /* Blocks, torrent style: each peer is asked for a few of the lowest blocks that nobody else was asked for,
  * within a window ahead of the first one missing. How many follows the peer's measured speed. A peer that
- * delivers nothing for a few seconds has its blocks asked elsewhere; one that is merely slow loses those
- * that the others wait for. What it still sends is welcome.
+ * delivers nothing for a few seconds has its blocks asked elsewhere; one that is merely slow loses those that the
+ * others wait for: the first one missing, and, when nothing else is left to ask, any. A quick peer fetches them once
+ * they have waited for longer than it would have needed. What the slow one still sends is welcome.
  *
  * p2p.in_flight counts the peers asked per block, and marks those that arrived and are being judged, so
  * that nothing is asked for twice without need. Invariant: its `peers` is the number of unreleased flights
@@ -288,8 +289,12 @@ void blocks_arrived(struct peer *peer, struct block_index *index)
         blocks_drop_flight(peer, index);
         return;
     }
-    for (uint32_t i = 0; i < p2p->peer_count; i++)
-        blocks_drop_flight(p2p->peers[i], index);
+    for (uint32_t i = 0; i < p2p->peer_count; i++) {
+        struct peer *other = p2p->peers[i];
+        if (other != peer && blocks_find_flight(other, index) != NULL)
+            other->flight_limit = BLOCKS_IN_FLIGHT_MIN; /* somebody else was quicker */
+        blocks_drop_flight(other, index);
+    }
 }
 
 bool blocks_is_judging(const struct p2p *p2p, const struct block_id *id)
@@ -358,11 +363,12 @@ static uint32_t find_next(struct peer *peer, struct block_index **out, uint32_t 
                     peer->last_common = index;
                 continue;
             }
+            bool is_first = !gap;
             gap = true;
             if ((peer->services & SERVICE_NETWORK) == 0 &&
                 index->height < peer->best_known->height - LIMITED_DEPTH + LIMITED_MARGIN)
                 goto done; /* BIP159: it keeps only the last ones */
-            if (wanted(peer, index, &late))
+            if (wanted(peer, index, &late) || (is_first && late == index && count == 0))
                 out[count++] = index;
         }
         at += size;
@@ -370,10 +376,18 @@ static uint32_t find_next(struct peer *peer, struct block_index **out, uint32_t 
 done:
     if (count == 0 && late != NULL && max > 0) {
         /* The others wait for it: ask here as well. Rarer each time, since the fault may be our own line. */
-        p2p->stall_us = p2p->stall_us * 2 < STALL_MAX_US ? p2p->stall_us * 2 : STALL_MAX_US;
+        if (peer->block_gap_us == 0)
+            p2p->stall_us = p2p->stall_us * 2 < STALL_MAX_US ? p2p->stall_us * 2 : STALL_MAX_US;
         out[count++] = late;
     }
     return count;
+}
+
+/* How long a block may have been waiting for somebody else before this peer is asked for it: as long as a queue is,
+ * and twice what it takes itself. Whose speed is unknown is asked when the other stalls. */
+static int64_t patience_us(const struct peer *peer)
+{
+    return peer->block_gap_us > 0 ? QUEUE_GOAL_US + 2 * peer->block_gap_us : peer->p2p->stall_us;
 }
 
 static bool wanted(const struct peer *peer, const struct block_index *index, struct block_index **late)
@@ -388,7 +402,7 @@ static bool wanted(const struct peer *peer, const struct block_index *index, str
     if (asked == NULL || asked->peers == 0)
         return true;
     if (*late == NULL && asked->peers < ASK_PEERS_MAX &&
-        p2p_now_us(p2p) - asked->asked_us > p2p->stall_us)
+        p2p_now_us(p2p) - asked->asked_us > patience_us(peer))
         memcpy(late, &index, sizeof index); /* index entries are written by the ledger alone */
     return false;
 }
