@@ -29,6 +29,8 @@
 #define FIXED_WAIT_US MINUTE_US           /* Bitcoin */
 #define SEED_NODE_WAIT_US (30 * SECOND_US)
 #define SEED_NODE_SPACING_US (10 * SECOND_US)
+#define SEED_NODES_AGAIN_US MINUTE_US     /* when all were asked, and peers are lacking still */
+#define SEEDS_AGAIN_US (10 * MINUTE_US)
 #define OUTBOUND_ENOUGH 2u                /* outbound peers with which seeds are not asked */
 #define SEED_SERVICES (SERVICE_NETWORK | SERVICE_WITNESS)
 
@@ -167,10 +169,10 @@ static void ask_dns(struct p2p *p2p, int64_t now_us)
 {
     uint32_t known = addrman_count(p2p->addrman, 0, true, true);
     int64_t wait_us = known == 0 || p2p->options.force_dns_seed ? 0 : known < SEED_MANY ? SEED_WAIT_US : SEED_WAIT_MANY_US;
-    if (!p2p->options.dns_seed || p2p->seeds_asked || now_us - p2p->started_us < wait_us ||
-        (!lacks_peers(p2p) && !p2p->options.force_dns_seed))
+    if (!p2p->options.dns_seed || now_us < p2p->next_seeds_us || now_us - p2p->started_us < wait_us ||
+        (!lacks_peers(p2p) && (!p2p->options.force_dns_seed || p2p->next_seeds_us != 0)))
         return;
-    p2p->seeds_asked = true;
+    p2p->next_seeds_us = now_us + SEEDS_AGAIN_US;
     for (uint32_t i = 0; i < p2p->chain->seed_count; i++)
         discover_lookup(p2p, p2p->chain->seeds[i], RESOLVE_SEED, CONN_FULL, false);
 }
@@ -180,12 +182,16 @@ static void ask_seed_nodes(struct p2p *p2p, int64_t now_us)
 {
     const char *const *nodes = p2p->options.seed_nodes;
     bool none_known = addrman_count(p2p->addrman, 0, true, true) == 0;
-    if (nodes == NULL || nodes[p2p->seed_node_next] == NULL || now_us < p2p->next_seed_node_us ||
+    if (nodes == NULL || nodes[0] == NULL || now_us < p2p->next_seed_node_us ||
         !lacks_peers(p2p) || (!none_known && now_us - p2p->started_us < SEED_NODE_WAIT_US))
         return;
     struct net_addr addr;
     const char *text = nodes[p2p->seed_node_next++];
     p2p->next_seed_node_us = now_us + SEED_NODE_SPACING_US;
+    if (nodes[p2p->seed_node_next] == NULL) { /* once around */
+        p2p->seed_node_next = 0;
+        p2p->next_seed_node_us = now_us + SEED_NODES_AGAIN_US;
+    }
     if (net_addr_parse(&addr, span_text(text), p2p->chain->p2p_port))
         connect_dial(p2p, &addr, CONN_ADDR_FETCH, TRANSPORT_V2, NULL);
     else

@@ -291,8 +291,8 @@ struct p2p {
     struct log_limit lan_limit;
     uint64_t lan_nonce;
     int64_t next_beacon_us, next_feeler_us, next_save_us, next_dial_us, next_second_us,
-        next_seed_node_us;
-    bool seeds_asked, fixed_used;
+        next_seed_node_us, next_seeds_us;
+    bool fixed_used;
     uint32_t seed_node_next;
     struct addr_entry *getaddr_cache; /* what getaddr is answered with for a day */
     uint32_t getaddr_cache_count;
