@@ -20,6 +20,12 @@ static bool read_block(struct read_job *job);
 static bool read_undo(struct read_job *job);
 static void read_done(struct job *job);
 
+bool ledger_keeps_undo(const struct block_index *index)
+{
+    return (index->status & BLOCK_HAVE_DATA) != 0 && index->prev != NULL &&
+           (index->status & (BLOCK_HAVE_UNDO | BLOCK_SCRIPTS_OK)) != 0;
+}
+
 bool ledger_read_block(struct ledger *ledger, struct block_read *read)
 {
     if (ledger->read_count >= READS_MAX || ledger->stopping)

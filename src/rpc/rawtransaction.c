@@ -126,7 +126,7 @@ static void read_from(
     get->read = (struct block_read){
         .index = index,
         .want_block = true,
-        .want_undo = verbosity >= 2 && (index->status & BLOCK_HAVE_UNDO) != 0,
+        .want_undo = verbosity >= 2 && ledger_keeps_undo(index),
         .done = on_read,
     };
     if (ledger_read_block(call->ctx->ledger, &get->read))

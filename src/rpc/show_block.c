@@ -239,7 +239,7 @@ void rpc_getblock(struct rpc_call *call)
         .index = index,
         .want_raw = show->verbosity == SHOW_RAW,
         .want_block = show->verbosity != SHOW_RAW,
-        .want_undo = show->verbosity >= SHOW_TXS && (index->status & BLOCK_HAVE_UNDO) != 0,
+        .want_undo = show->verbosity >= SHOW_TXS && ledger_keeps_undo(index),
         .done = on_read,
     };
     if (ledger_read_block(call->ctx->ledger, &show->read))

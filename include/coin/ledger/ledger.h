@@ -172,6 +172,8 @@ struct block_undo {
     struct arena arena;
 };
 void block_undo_free(struct block_undo *undo);
+/* The block was connected once: its undo data lies in a file, or is on its way there and reading waits for it. */
+bool ledger_keeps_undo(const struct block_index *index);
 /* FAIL_REQUEST -1 "Block not available (pruned data)" and the like come through done too.
  * REFUSED (false): queue full. */
 bool ledger_read_block(struct ledger *ledger, struct block_read *read) MUST_USE;
