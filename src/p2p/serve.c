@@ -33,6 +33,7 @@ static enum step serve_block(struct peer *peer, struct serve_item *item);
 static void read_ahead(struct peer *peer);
 static bool start_read(struct peer *peer, struct serve_item *item, struct block_index *index);
 static void on_read(struct block_read *read, const struct fail *why);
+static void read_drop(struct serve_read *sr); /* NULL is accepted */
 static void read_free(struct serve_read *sr);
 static bool send_tx(struct peer *peer, const struct serve_item *item);
 static struct block *in_memory(const struct p2p *p2p, const uint8_t hash[32]);
@@ -43,6 +44,7 @@ static void send_block_txs(struct peer *peer, const struct serve_item *item, con
 static void continue_getblocks(struct peer *peer, const struct block_id *id);
 static bool is_too_deep(const struct p2p *p2p, const struct block_index *index);
 static bool is_history(const struct p2p *p2p, const struct block_index *index);
+static const char *refusal_of(const struct peer *peer, const struct block_index *index);
 static bool is_being_judged(const struct p2p *p2p, const struct block_index *index);
 static struct block_index *index_of(const struct p2p *p2p, const uint8_t hash[32]);
 static bool is_block(uint32_t type);
@@ -197,10 +199,7 @@ void serve_forget_peer(struct peer *peer)
 {
     while (peer->serve.count > 0) {
         struct serve_item *item = item_at(peer, 0);
-        if (item->read != NULL && item->read->finished)
-            read_free(item->read);
-        else if (item->read != NULL)
-            item->read->abandoned = true; /* the job holds it still */
+        read_drop(item->read);
         mem_free(item->indexes);
         peer->serve.first = (peer->serve.first + 1) % peer->serve.capacity;
         peer->serve.count--;
@@ -292,8 +291,7 @@ static void pop(struct peer *peer)
 {
     struct serve_item *item = item_at(peer, 0);
     uint32_t generation = item->generation;
-    if (item->read != NULL)
-        read_free(item->read);
+    read_drop(item->read);
     mem_free(item->indexes);
     memset(item, 0, sizeof *item);
     peer->serve.first = (peer->serve.first + 1) % peer->serve.capacity;
@@ -312,12 +310,9 @@ static enum step serve_block(struct peer *peer, struct serve_item *item)
     struct p2p *p2p = peer->p2p;
     struct block_index *index = index_of(p2p, item->hash);
     note_agreement(p2p, index);
-    if (index != NULL && is_too_deep(p2p, index) && !peer_permits(peer, PERMIT_NOBAN)) {
-        peer_close(peer, "it asks for blocks that a limited peer does not have");
-        return STEP_DONE;
-    }
-    if (index != NULL && is_history(p2p, index) && upload_is_spent(p2p, true) && !peer_permits(peer, PERMIT_DOWNLOAD)) {
-        peer_close(peer, "it asks for old blocks, and the day's upload is spent");
+    const char *refusal = index != NULL ? refusal_of(peer, index) : NULL;
+    if (refusal != NULL) {
+        peer_close(peer, refusal);
         return STEP_DONE;
     }
     if (item->read != NULL) {
@@ -337,6 +332,17 @@ static enum step serve_block(struct peer *peer, struct serve_item *item)
     if (index == NULL || !serve_may(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
         return STEP_DONE; /* Bitcoin says nothing here */
     return STEP_WAIT;     /* no room to read it yet: the next tick tries again */
+}
+
+/* Why this peer loses its connection over a request for this block; NULL: it does not. */
+static const char *refusal_of(const struct peer *peer, const struct block_index *index)
+{
+    const struct p2p *p2p = peer->p2p;
+    if (is_too_deep(p2p, index) && !peer_permits(peer, PERMIT_NOBAN))
+        return "it asks for blocks that a limited peer does not have";
+    if (is_history(p2p, index) && upload_is_spent(p2p, true) && !peer_permits(peer, PERMIT_DOWNLOAD))
+        return "it asks for old blocks, and the day's upload is spent";
+    return NULL;
 }
 
 static bool is_history(const struct p2p *p2p, const struct block_index *index)
@@ -365,7 +371,7 @@ static void read_ahead(struct peer *peer)
         if (item->read != NULL || in_memory(p2p, item->hash) != NULL)
             continue;
         struct block_index *index = index_of(p2p, item->hash);
-        if (index == NULL || is_too_deep(p2p, index) || !serve_may(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
+        if (index == NULL || refusal_of(peer, index) != NULL || !serve_may(p2p, index) || !(index->status & BLOCK_HAVE_DATA))
             continue;
         if (!start_read(peer, item, index))
             return;
@@ -415,6 +421,14 @@ static void on_read(struct block_read *read, const struct fail *why)
         }
     }
     p2p_reap(p2p);
+}
+
+static void read_drop(struct serve_read *sr)
+{
+    if (sr != NULL && sr->finished)
+        read_free(sr);
+    else if (sr != NULL)
+        sr->abandoned = true; /* the job holds it still */
 }
 
 static void read_free(struct serve_read *sr)
