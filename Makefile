@@ -91,7 +91,7 @@ MAKE_CHAIN := $(BUILD)/test/bench/make_chain
 $(VECTORS) $(SIM) $(BENCH) $(MAKE_CHAIN): $(BUILD)/%: $(BUILD)/%.o $(SIM_LIB_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 # A fuzz target replays its corpus, or lets libFuzzer look for more (FUZZ=1, see `make fuzz`).
-$(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/start.o $(if $(FUZZ),,$(BUILD)/test/fuzz/replay.o) $(LIB)
+$(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/start.o $(if $(FUZZ),,$(BUILD)/test/fuzz/replay.o) $(SIM_LIB_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
 # What test_killpoints.py puts before libc (see its first lines). It has no part in sanitizing: it comes first.
 KILL_LIB := $(BUILD)/test/kill/preload.so

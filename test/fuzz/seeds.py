@@ -17,7 +17,8 @@ import p2p  # noqa: E402
 
 MESSAGES = ['version', 'verack', 'wtxidrelay', 'sendaddrv2', 'sendheaders', 'sendcmpct', 'feefilter', 'ping',
             'pong', 'addr', 'addrv2', 'getaddr', 'inv', 'getdata', 'notfound', 'getheaders', 'getblocks',
-            'headers', 'tx', 'block', 'mempool', 'cmpctblock', 'getblocktxn', 'blocktxn']  # the table's order
+            'headers', 'tx', 'block', 'mempool', 'cmpctblock', 'getblocktxn', 'blocktxn', 'getcfilters', 'getcfheaders',
+            'getcfcheckpt', 'cfilter', 'cfheaders', 'cfcheckpt', 'filterload', 'filteradd', 'filterclear']  # the table's order
 KEY = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'
 OTHER = '02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5'
 STANDARD = (1 << 21) - 1
@@ -123,6 +124,86 @@ def from_wires():
         add('message', bytes([MESSAGES.index(command)]) + p2p.message(command, payload) * 2)
 
 
+class Session:
+    """Writes inputs of fuzz_session.c, whose first lines and `things` say what they mean."""
+    CHOP, NO_HANDSHAKE, PLAIN, DIALED, MATURE = 1, 2, 4, 8, 16
+    HEADER, ID, BLOCK, COMPACT = range(4)  # from A = 16, B = 20, C = 24
+    A, B, C, BLOCKTXN_C, ORPHAN, ORPHAN_WTXID, SPEND, SPEND_WTXID, VERSION = 16, 20, 24, 28, 29, 30, 31, 32, 33
+
+    def __init__(self, flags):
+        self.data = bytes([flags])
+
+    def send(self, command, payload=b''):
+        self.data += bytes([MESSAGES.index(command)]) + struct.pack('<H', len(payload)) + payload
+        return self
+
+    def spoilt(self, command, payload=b''):
+        self.data += bytes([0x82, MESSAGES.index(command)]) + struct.pack('<H', len(payload)) + payload
+        return self
+
+    def noise(self, payload):
+        self.data += b'\x81' + struct.pack('<H', len(payload)) + payload
+        return self
+
+    def wait(self, seconds):
+        self.data += bytes([0x80, seconds])
+        return self
+
+    def mine(self):
+        self.data += b'\x83'
+        return self
+
+    def call_again(self):
+        self.data += b'\x84'
+        return self
+
+
+def from_sessions():
+    S = Session
+
+    def the(thing):
+        return b'\xee\xee' + bytes([thing])
+
+    def inv(kind, thing):
+        return b'\1' + struct.pack('<I', kind) + the(thing)
+
+    locator = struct.pack('<I', 70016) + b'\1' + the(0) + bytes(32)
+    witness = 1 << 30
+    stories = []
+    for flags in range(16):
+        stories.append(S(flags).send('ping', bytes(8)).wait(3))
+    stories += [
+        S(0).send('getheaders', locator).send('getblocks', locator).send('getdata', inv(2 | witness, 2)).send('getdata', inv(4, 3)),
+        S(0).send('headers', b'\1' + the(S.A) + b'\0').wait(2).send('block', the(S.A + S.BLOCK)).wait(2).mine(),
+        S(0).send('headers', b'\2' + the(S.A) + b'\0' + the(S.B) + b'\0').wait(2).send('block', the(S.B + S.BLOCK)).send('block', the(S.A + S.BLOCK)),
+        S(0).send('block', the(S.B + S.BLOCK)).send('block', the(S.A + S.BLOCK)).send('getdata', inv(2, S.A + S.ID)),
+        S(0).send('sendcmpct', b'\1\2' + bytes(7)).send('cmpctblock', the(S.A + S.COMPACT)).wait(1).send('cmpctblock', the(S.B + S.COMPACT)).mine(),
+        S(0).send('cmpctblock', the(S.C + S.COMPACT)).send('blocktxn', the(S.BLOCKTXN_C)).wait(1).call_again().send('ping', bytes(8)),
+        S(0).send('headers', b'\1' + the(S.C) + b'\0').wait(1).send('block', the(S.C + S.BLOCK)).wait(1).call_again().wait(200),
+        S(0).send('headers', b'\1' + the(S.A) + b'\0').wait(1).send('notfound', inv(2 | witness, S.A + S.ID)).wait(90),
+        S(0).send('inv', inv(2, S.A + S.ID)).wait(1).send('headers', b'\0').wait(70),
+        S(0).send('inv', inv(5, S.ORPHAN_WTXID)).wait(5).send('tx', the(S.ORPHAN)).wait(5).send('inv', inv(1, S.ORPHAN_WTXID)).wait(61),
+        S(0).send('tx', the(S.SPEND)).wait(2).send('inv', inv(5, S.SPEND_WTXID)).send('getdata', inv(5, S.SPEND_WTXID)).send('mempool'), S(0).wait(200).send('mempool'),
+        S(S.MATURE).send('tx', the(S.SPEND)).wait(2).send('getdata', inv(5, S.SPEND_WTXID)).send('cmpctblock', the(S.C + S.COMPACT)).wait(2).mine(),
+        S(S.MATURE).send('cmpctblock', the(S.C + S.COMPACT)).wait(1).send('blocktxn', the(S.BLOCKTXN_C)).wait(2).send('tx', the(S.SPEND)),
+        S(S.MATURE).send('inv', inv(5, S.SPEND_WTXID)).wait(10).send('tx', the(S.SPEND)).wait(9).mine().send('inv', inv(5, S.SPEND_WTXID)),
+        S(0).send('getblocktxn', the(1) + b'\1\0').send('getblocktxn', the(2) + b'\1\1').wait(1),
+        S(0).send('getcfilters', b'\0' + struct.pack('<I', 0) + the(3)).send('getcfheaders', b'\0' + struct.pack('<I', 1) + the(3)).send('getcfcheckpt', b'\0' + the(3)),
+        S(0).send('sendheaders').send('feefilter', struct.pack('<q', 5000)).send('getaddr').mine().wait(30),
+        S(S.NO_HANDSHAKE).send('version', the(S.VERSION)).send('sendaddrv2').send('verack').send('addrv2', b'\2' + b'\0\0\0\x65\1\1\4\x2f\1\2\3\x20\x8d' + b'\0\0\0\x65\1\4\x20' + b'\5' * 32 + b'\0\1').wait(40),
+        S(S.NO_HANDSHAKE).send('version', the(S.VERSION)).send('wtxidrelay').send('sendaddrv2').send('verack').send('addrv2', b'\0').send('getaddr'),
+        S(S.NO_HANDSHAKE).send('verack').send('version', the(S.VERSION)).send('version', the(S.VERSION)),
+        S(S.NO_HANDSHAKE).wait(61), S(S.NO_HANDSHAKE).noise(bytes(range(200))).wait(20), S(S.NO_HANDSHAKE | S.CHOP).noise(b'\xfa\xbf\xb5\xda' * 9),
+        S(S.NO_HANDSHAKE | S.DIALED).noise(bytes(range(64))).noise(bytes(200)).wait(30),
+        S(0).spoilt('ping', bytes(8)).spoilt('block', the(S.A + S.BLOCK)).spoilt('tx', the(S.SPEND)).send('ping', bytes(8)),
+        S(S.CHOP | S.PLAIN | S.DIALED).send('headers', b'\1' + the(S.A) + b'\0').wait(1).send('block', the(S.A + S.BLOCK)).wait(130),
+        S(0).send('ping', bytes(8)).send('pong', bytes(8)).wait(130).send('pong', bytes(8)).wait(255).wait(255).wait(255).wait(255).wait(255),
+        S(0).send('filterload', bytes(20)).call_again().send('filterclear').call_again().send('filteradd', b'\1\1'),
+    ]
+    for story in stories:
+        add('session', story.data)
+
+
 def from_filters():
     """Elements, and filters of a form that an encoder writes or never would (test_filter.c says why)."""
     for elements in ((), (b'',), (b'\x51', b'\0\x14' + b'\x22' * 20), (b'\x51',) * 3, tuple(bytes([i]) * i for i in range(40))):
@@ -143,6 +224,7 @@ def main():
     from_scripts()
     from_texts()
     from_wires()
+    from_sessions()
     from_filters()
     for name, found in seeds.items():
         with open(os.path.join(ROOT, 'test/fuzz/seeds', name + '.hex'), 'w') as f:
