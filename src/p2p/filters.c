@@ -211,16 +211,17 @@ static void send_hashes(struct peer *peer, const struct filter_ask *ask)
 {
     static const uint8_t zero[32]; /* what the first header of all builds on */
     struct buf bytes;
-    bool with_previous = ask->answer == MSG_CFHEADERS;
+    struct reader hashes;
+    rd_init(&hashes, buf_span(&ask->bytes));
+    const uint8_t *previous = ask->before ? rd_bytes(&hashes, sizeof zero).data : zero;
     buf_init(&bytes, PAYLOAD_MAX_B);
     buf_put_u8(&bytes, FILTER_BASIC);
     buf_put(&bytes, ask->stop->id.b, sizeof ask->stop->id.b);
-    if (with_previous && !ask->before)
-        buf_put(&bytes, zero, sizeof zero);
-    if (with_previous && ask->before)
-        buf_put(&bytes, ask->bytes.data, sizeof zero);
+    if (ask->answer == MSG_CFHEADERS)
+        buf_put(&bytes, previous, sizeof zero);
     buf_put_count(&bytes, ask->count - ask->before);
-    buf_put(&bytes, ask->bytes.data + (ask->before ? sizeof zero : 0), (size_t)(ask->count - ask->before) * sizeof zero);
+    struct span rest = rd_bytes(&hashes, rd_left(&hashes));
+    buf_put(&bytes, rest.data, rest.size_b);
     if (!bytes.failed)
         peer_send_buf(peer, ask->answer, &bytes);
     buf_clear(&bytes);
