@@ -327,7 +327,7 @@ bool peer_is_outbound(const struct peer *peer); /* any that we dialed */
 bool peer_permits(const struct peer *peer, unsigned permission);
 /* The barrier. work_end answers with the peer, or NULL when it has gone. */
 struct work work_begin(struct peer *peer);
-struct peer *work_end(const struct work *work);
+void work_end(const struct work *work); /* the last thing that work does: a pong may leave now */
 void work_count(struct peer *peer, uint32_t generation, int change); /* for queues that hold generations */
 enum message_result peer_on_version(struct peer *, union message *, struct frame *, struct fail *);
 enum message_result peer_on_verack(struct peer *, union message *, struct frame *, struct fail *);

@@ -361,7 +361,7 @@ enum message_result peer_on_version(struct peer *peer, union message *m, struct 
     peer->remote_relays = v->relay;
     peer->seen_as = v->remote;
     peer->listen_port = v->local.port;
-    peer->time_offset_s = v->time_s - env_wall_s(p2p->env);
+    peer->time_offset_s = (v->time_s > 0 ? v->time_s : 0) - env_wall_s(p2p->env);
     copy_agent(peer->user_agent, v->user_agent);
     if (peer->version < PROTOCOL_VERSION_MIN) {
         peer_close(peer, "its protocol version is too old");
@@ -589,13 +589,12 @@ struct work work_begin(struct peer *peer)
     return (struct work){ peer->p2p, peer->id, peer->generation };
 }
 
-struct peer *work_end(const struct work *work)
+void work_end(const struct work *work)
 {
     struct peer *peer = p2p_peer(work->p2p, work->peer_id);
     p2p_unblock(work->p2p);
     if (peer != NULL)
         work_count(peer, work->generation, -1);
-    return peer;
 }
 
 void work_count(struct peer *peer, uint32_t generation, int change)

@@ -125,7 +125,7 @@ static void on_verdict(void *ctx, enum block_outcome outcome, struct block_index
 {
     struct block_work *w = ctx;
     struct p2p *p2p = w->work.p2p;
-    struct peer *peer = work_end(&w->work);
+    struct peer *peer = p2p_peer(p2p, w->work.peer_id);
     struct asked *asked = table_find(&p2p->in_flight, &w->id);
     if (asked != NULL) {
         asked->judging = false;
@@ -157,6 +157,7 @@ static void on_verdict(void *ctx, enum block_outcome outcome, struct block_index
         if (peer->state == PEER_READY)
             blocks_request(peer);
     }
+    work_end(&w->work); /* last: a pong may leave now */
     mem_free(w);
     p2p_reap(p2p);
 }
