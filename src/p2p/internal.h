@@ -176,6 +176,12 @@ struct peer {
     struct rolling addr_known;
 };
 
+struct clock_samples {
+    int64_t offsets_s[CLOCK_SAMPLES_MAX]; /* the newest ones, in a ring */
+    uint32_t heard;
+    bool off;
+};
+
 struct local_addr {
     struct net_addr addr;
     uint32_t score;
@@ -277,6 +283,8 @@ struct p2p {
     uint32_t orphan_work_count, orphan_work_capacity;
     int64_t next_inbound_trickle_us;
 
+    struct clock_samples clocks;
+
     /* addresses and connections */
     struct addrman *addrman;
     struct local_addr locals[LOCAL_ADDRS_MAX];
@@ -325,7 +333,7 @@ void peer_start_handshake(struct peer *peer); /* of a dialed one */
 void peer_ping(struct peer *peer);
 bool peer_is_outbound(const struct peer *peer); /* any that we dialed */
 bool peer_permits(const struct peer *peer, unsigned permission);
-/* The barrier. work_end answers with the peer, or NULL when it has gone. */
+/* The barrier. */
 struct work work_begin(struct peer *peer);
 void work_end(const struct work *work); /* the last thing that work does: a pong may leave now */
 void work_count(struct peer *peer, uint32_t generation, int change); /* for queues that hold generations */
@@ -471,6 +479,9 @@ const struct net_addr *route_proxy(const struct p2p *p2p, uint8_t network); /* 0
 bool route_can_dial(const struct p2p *p2p, uint8_t network);
 bool route_is_reachable(const struct p2p *p2p, uint8_t network); /* and wanted: -onlynet */
 struct net_addr route_entered(const struct p2p *p2p, const struct net_addr *addr); /* CJDNS told from IPv6 */
+
+/* ---- clock.c ---- */
+void clock_heard(struct p2p *p2p, int64_t offset_s); /* a peer's clock less ours */
 
 /* ---- local.c ---- */
 bool local_is_ours(const struct p2p *p2p, const struct net_addr *addr);

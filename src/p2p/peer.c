@@ -371,8 +371,10 @@ enum message_result peer_on_version(struct peer *peer, union message *m, struct 
         peer_close(peer, "connected to ourselves");
         return MESSAGE_DONE;
     }
-    if (peer_is_outbound(peer))
+    if (peer_is_outbound(peer)) {
+        clock_heard(p2p, peer->time_offset_s);
         addrman_set_services(p2p->addrman, &peer->addr, peer->services);
+    }
     if (peer_is_outbound(peer) && lacks_services(peer)) {
         peer_close(peer, "it does not offer what we need");
         return MESSAGE_DONE;

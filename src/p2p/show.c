@@ -7,16 +7,12 @@
 #include "coin/base/mem.h"
 #include "internal.h"
 
-#define OFFSETS_MIN 5u  /* Bitcoin: fewer clocks say nothing */
-#define OFFSETS_MAX 64u
-
 static void show_peer(const struct peer *peer, struct json_writer *w);
 static void show_traffic(const struct peer *peer, struct json_writer *w);
 static void show_sync(const struct peer *peer, struct json_writer *w);
 static void show_ping(const struct peer *peer, struct json_writer *w);
 static void show_bytes(struct json_writer *w, const char *key, const uint64_t by_message_b[MSG_COUNT + 1]);
 static const char *type_name(enum conn_type type);
-static int by_value(const void *a, const void *b);
 
 uint32_t p2p_count(const struct p2p *p2p, bool inbound, bool outbound)
 {
@@ -157,19 +153,6 @@ bool p2p_relays_transactions(const struct p2p *p2p)
     return !p2p->options.blocks_only;
 }
 
-int64_t p2p_time_offset_s(const struct p2p *p2p)
-{
-    int64_t offsets[OFFSETS_MAX];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < p2p->peer_count && count < OFFSETS_MAX; i++)
-        if (p2p->peers[i]->state == PEER_READY && peer_is_outbound(p2p->peers[i]))
-            offsets[count++] = p2p->peers[i]->time_offset_s;
-    if (count < OFFSETS_MIN)
-        return 0;
-    qsort(offsets, count, sizeof offsets[0], by_value);
-    return offsets[count / 2];
-}
-
 bool p2p_has_agreed(const struct p2p *p2p)
 {
     return p2p->agreed;
@@ -301,12 +284,4 @@ static const char *type_name(enum conn_type type)
         return "addr-fetch";
     }
     return "";
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return x < y ? -1 : x > y;
 }

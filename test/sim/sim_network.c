@@ -184,6 +184,29 @@ static void silence(uint64_t seed)
     swarm_free(sim);
 }
 
+/* Five that it dialed tell a node that its clock is wrong; nobody who only dialed in does. */
+static void wrong_clock(int64_t skew_s)
+{
+    static const char *const known[] = {"-addnode=20.1.2.3", "-addnode=21.1.2.3", "-addnode=22.1.2.3", "-addnode=23.1.2.3",
+        "-addnode=24.1.2.3", NULL};
+    struct swarm *sim = sim_new(1, 5);
+    struct swarm_node *odd = swarm_add(sim, "25.1.2.3", true, known);
+    odd->place->clock_skew_ms = -skew_s * 1000;
+    swarm_run_us(sim, 2 * MINUTE_US);
+    for (uint32_t i = 0; i < sim->count; i++) {
+        struct swarm_answer answer;
+        const struct json *info = swarm_ask(sim->nodes[i], &answer, "getnetworkinfo", "[]");
+        bool wrong = sim->nodes[i] == odd && skew_s != 0;
+        int64_t offset_s = -1;
+        struct fail why;
+        swarm_demand(json_to_i64(&offset_s, json_get(info, "timeoffset"), "timeoffset", &why) && offset_s - (wrong ? skew_s : 0) <= 1 &&
+            offset_s - (wrong ? skew_s : 0) >= -1, "the offset of its clock");
+        swarm_demand(json_get(info, "warnings")->count == (wrong && (skew_s > 600 || skew_s < -600) ? 1 : 0), "a wrong clock and its warning");
+        swarm_forget(&answer);
+    }
+    swarm_free(sim);
+}
+
 int main(void)
 {
     static const uint8_t blinding[32] = {1};
@@ -198,6 +221,9 @@ int main(void)
         noise(seed);
         silence(seed);
     }
-    printf("sim_network: 6 runs of ten nodes agree, one of them twice the same; 6 runs with bad peers\n");
+    static const int64_t skews_s[] = {0, 500, 1200, -1200};
+    for (size_t i = 0; i < sizeof skews_s / sizeof skews_s[0]; i++)
+        wrong_clock(skews_s[i]);
+    printf("sim_network: 6 runs of ten nodes agree, one of them twice the same; 6 runs with bad peers, 4 with other clocks\n");
     return 0;
 }

@@ -61,6 +61,7 @@
 #define ADDED_NODES_MAX 256u
 #define LOCAL_ADDRS_MAX 32u       /* own addresses */
 #define EARLY_HEADERS_MAX 32u    /* headers ahead of our clock, tried again */
+#define CLOCK_SAMPLES_MAX 50u    /* Bitcoin: TimeOffsets */
 #define RESOLVES_MAX 64u         /* look-ups on their way */
 #define WHITELIST_MAX 256u
 #define OUTBOUND_FULL_MAX 8u     /* Bitcoin */

@@ -109,7 +109,8 @@ uint64_t p2p_services(const struct p2p *p2p);
 void p2p_show_services(struct json_writer *w, uint64_t services); /* array of names */
 const char *p2p_user_agent(const struct p2p *p2p);
 bool p2p_relays_transactions(const struct p2p *p2p);
-int64_t p2p_time_offset_s(const struct p2p *p2p); /* median of the outbound peers' */
+int64_t p2p_time_offset_s(const struct p2p *p2p); /* of the clocks of peers we dialed less ours: the median; 0: too few */
+bool p2p_clock_is_off(const struct p2p *p2p);     /* by so much that it must be ours that is wrong */
 /* Has any peer that we did not get from ourselves shown our tip or less? (coins mined alone may vanish) */
 bool p2p_has_agreed(const struct p2p *p2p);
 /* The best height that peers claim with headers we know. */
