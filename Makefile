@@ -104,7 +104,7 @@ $(KILL_LIB): test/kill/preload.c
 export COIN_VECTORS ?= ../shared/vectors
 export COIN_BUILD := $(BUILD)
 
-.PHONY: all check check-unit check-vectors check-sim check-fuzz check-functional check-full fuzz fuzzers bench lint format docs install uninstall dist clean distclean help
+.PHONY: all check check-unit check-vectors check-sim check-fuzz check-functional check-interop check-full fuzz fuzzers bench lint format docs install uninstall dist clean distclean help
 check: lint check-unit check-vectors check-fuzz check-sim check-functional
 
 check-unit: $(UNIT)
@@ -118,8 +118,18 @@ check-fuzz: $(FUZZERS)
 check-functional: all $(KILL_LIB)
 	@python3 test/functional/run.py --build $(BUILD)
 
-# Everything that a release must pass: both compilers and the sanitizers.
-check-full: check
+# Independent nodes of this protocol: needs npm, which fetches them.
+INTEROP := $(BUILD)/interop
+check-interop: all $(INTEROP)/node_modules
+	@python3 test/functional/run.py --build $(BUILD) --folder test/interop
+$(INTEROP)/node_modules: test/interop/package.json test/interop/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# Everything that a release must pass: both compilers, the sanitizers, and other people's nodes.
+check-full: check check-interop
 	$(MAKE) CC=clang check-unit check-vectors check-sim
 	$(MAKE) ASAN=1 UBSAN=1 check-unit check-vectors check-fuzz check-sim check-functional
 	$(MAKE) TSAN=1 check-unit check-sim check-functional
