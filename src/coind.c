@@ -252,6 +252,35 @@ static uint32_t collect(const char *out[LIST_MAX + 1], const struct config *conf
     return count;
 }
 
+/* Tor forwards to a port of its own, so that nobody behind it passes for somebody here: that of -bind=...=onion, or one
+ * beside ours. Whoever binds elsewhere only gets them at the first of those places. */
+static bool listen_for_onion(struct daemon *d, const char *const *binds, uint32_t count, uint16_t port, struct fail *why)
+{
+    struct net_addr at;
+    char where[NET_ADDR_TEXT_SIZE_B];
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(where, sizeof where, "%.*s", (int)strcspn(binds[i], "="), binds[i]);
+        if (strcmp(binds[i] + strcspn(binds[i], "="), "=onion") == 0 && net_addr_parse(&at, span_text(where), port)) {
+            p2p_serve_onion(node_p2p(d->node), &at, true);
+            return true;
+        }
+    }
+    if (!config_flag(d->config, "listenonion"))
+        return true;
+    if (count > 0) {
+        if (!net_addr_parse(&at, span_text(binds[0]), port))
+            return fail_request(why, 0, "Cannot resolve -bind address: '%s'", binds[0]);
+        p2p_serve_onion(node_p2p(d->node), &at, false);
+        return true;
+    }
+    snprintf(where, sizeof where, "127.0.0.1:%d", port < UINT16_MAX ? port + 1 : port - 1);
+    if (net_listen(d->net, where, port, why) && net_addr_parse(&at, span_text(where), port))
+        p2p_serve_onion(node_p2p(d->node), &at, true);
+    else
+        log_warning("No onion service: %s", why->detail);
+    return true;
+}
+
 static bool listen_on_p2p(struct daemon *d, struct fail *why)
 {
     const char *binds[LIST_MAX + 1];
@@ -271,7 +300,10 @@ static bool listen_on_p2p(struct daemon *d, struct fail *why)
         if (!net_listen(d->net, at != NULL ? at + 1 : binds[i], port, why))
             return false;
     }
-    return count + white > 0 || net_listen(d->net, "", port, why);
+    if (count + white == 0 && !net_listen(d->net, "", port, why))
+        return false;
+    count = collect(binds, d->config, "bind");
+    return listen_for_onion(d, binds, count, port, why);
 }
 
 /* Others may reach us at the addresses that we listen on, or at all of them. */
@@ -434,6 +466,8 @@ static void imply(struct config *config)
         config_soft_set(config, "discover", "0");
     if (hides)
         config_soft_set(config, "landiscovery", "0");
+    if (!config_flag(config, "listen"))
+        config_soft_set(config, "listenonion", "0");
 }
 
 static int run(struct daemon *d)

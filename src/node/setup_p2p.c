@@ -10,6 +10,8 @@
 #define CONNECTIONS_LIMIT 10000
 #define BUFFER_MAX_KB 1000000
 #define PROXY_PORT 9050 /* Tor's */
+#define TOR_CONTROL_PORT 9051
+#define TOR_CONTROL "127.0.0.1:9051"
 
 static bool make_user_agent(struct setup *s, const struct config *config, const struct chain *chain,
     struct fail *why);
@@ -17,6 +19,7 @@ static bool byte_amount(uint64_t *out, const struct config *config, const char *
 static bool read_proxies(struct p2p_options *o, const struct config *config, struct fail *why);
 static bool read_proxy(struct p2p_options *o, const char *text, struct fail *why);
 static bool read_networks(struct p2p_options *o, const struct config *config, struct fail *why);
+static bool read_tor(struct p2p_options *o, const struct config *config, struct fail *why);
 static bool is_off(const char *text);
 
 bool setup_p2p(struct setup *s, const struct config *config, const struct chain *chain, struct fail *why)
@@ -30,6 +33,7 @@ bool setup_p2p(struct setup *s, const struct config *config, const struct chain 
         !value_number(&receive_kb, config, "maxreceivebuffer", INBOX_MAX_B / 1000, 1, BUFFER_MAX_KB, why) ||
         !value_number(&send_kb, config, "maxsendbuffer", OUTBOX_MAX_B / 1000, 1, BUFFER_MAX_KB, why) ||
         !byte_amount(&o->upload_target_b, config, "maxuploadtarget", why) || !read_proxies(o, config, why) ||
+        !read_tor(o, config, why) ||
         !read_networks(o, config, why) || !make_user_agent(s, config, chain, why))
         return false;
     if (config_flag(config, "forcednsseed") && !value_flag(config, "dnsseed", true))
@@ -134,7 +138,8 @@ static bool read_proxies(struct p2p_options *o, const struct config *config, str
     if (text == NULL || *text == 0)
         return true;
     memset(&o->proxies[NET_TORV3], 0, sizeof o->proxies[NET_TORV3]);
-    if (!is_off(text) && !net_addr_parse(&o->proxies[NET_TORV3], span_text(text), PROXY_PORT))
+    o->no_onion_proxy = is_off(text);
+    if (!o->no_onion_proxy && !net_addr_parse(&o->proxies[NET_TORV3], span_text(text), PROXY_PORT))
         return fail_request(why, 0, "Invalid -onion address or hostname: '%s'", text);
     return true;
 }
@@ -171,7 +176,8 @@ static bool read_networks(struct p2p_options *o, const struct config *config, st
         o->only_networks |= 1u << network;
     }
     const char *onion = config_text(config, "onion");
-    if (o->only_networks & 1u << NET_TORV3 && o->proxies[NET_TORV3].network == 0)
+    bool tor_will_tell = o->tor_control.network != 0 && !o->no_onion_proxy;
+    if (o->only_networks & 1u << NET_TORV3 && o->proxies[NET_TORV3].network == 0 && !tor_will_tell)
         return onion != NULL && is_off(onion)
                    ? fail_request(why, 0, "Outbound connections restricted to Tor (-onlynet=onion) but the proxy for "
                                           "reaching the Tor network is explicitly forbidden: -onion=0")
@@ -185,6 +191,18 @@ static bool read_networks(struct p2p_options *o, const struct config *config, st
         return fail_request(why, 0, "Outbound connections restricted to CJDNS (-onlynet=cjdns) but -cjdnsreachable "
                                     "is not provided");
     return true;
+}
+
+static bool read_tor(struct p2p_options *o, const struct config *config, struct fail *why)
+{
+    const char *text = config_text(config, "torcontrol");
+    o->tor_password = config_text(config, "torpassword");
+    if (text == NULL || *text == 0)
+        text = TOR_CONTROL;
+    if (!value_flag(config, "listen", true) || !value_flag(config, "listenonion", true))
+        return true;
+    return net_addr_parse(&o->tor_control, span_text(text), TOR_CONTROL_PORT) ||
+           fail_request(why, 0, "Invalid -torcontrol address: '%s'", text);
 }
 
 static bool is_off(const char *text)

@@ -64,7 +64,8 @@ static uint32_t collect(struct p2p *p2p, struct candidate *out)
         if (peer->type != CONN_INBOUND || peer->state == PEER_CLOSED || peer_permits(peer, PERMIT_NOBAN))
             continue;
         uint32_t size_b = net_addr_group(group, &peer->addr);
-        bool is_ip = peer->addr.network == NET_IPV4 || peer->addr.network == NET_IPV6;
+        uint8_t network = peer_network(peer);
+        bool is_ip = network == NET_IPV4 || network == NET_IPV6;
         out[count++] = (struct candidate){ peer, siphash(p2p->seed, group, size_b),
             !is_ip || net_addr_is_local(&peer->addr) };
     }

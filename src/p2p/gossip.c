@@ -31,7 +31,7 @@ static void relay_entry(struct p2p *p2p, const struct peer *from, const struct a
 static bool can_name(const struct peer *peer, const struct net_addr *addr);
 static void push(struct peer *peer, const struct addr_entry *e);
 static void push_sample(struct peer *peer);
-static void fill_cache(struct p2p *p2p);
+static const struct addr_answer *fresh_answer(struct p2p *p2p, uint8_t network);
 static uint32_t sample(struct p2p *p2p, struct addr_entry *out);
 static void advertise_self(struct peer *peer, int64_t now_us);
 static void send_queue(struct peer *peer);
@@ -220,23 +220,22 @@ static void push_sample(struct peer *peer)
             push(peer, &fresh[i]);
         return;
     }
-    fill_cache(p2p);
-    for (uint32_t i = 0; i < p2p->getaddr_cache_count; i++)
-        push(peer, &p2p->getaddr_cache[i]);
+    const struct addr_answer *answer = fresh_answer(p2p, peer_network(peer));
+    for (uint32_t i = 0; i < answer->count; i++)
+        push(peer, &answer->entries[i]);
 }
 
-static void fill_cache(struct p2p *p2p)
+static const struct addr_answer *fresh_answer(struct p2p *p2p, uint8_t network)
 {
     int64_t now_us = p2p_now_us(p2p);
-    if (p2p->getaddr_cache != NULL && now_us < p2p->getaddr_cache_until_us)
-        return;
-    if (p2p->getaddr_cache == NULL)
-        p2p->getaddr_cache = mem_try_array(ADDR_COUNT_MAX, sizeof *p2p->getaddr_cache);
-    if (p2p->getaddr_cache == NULL)
-        return;
-    p2p->getaddr_cache_count = sample(p2p, p2p->getaddr_cache);
-    p2p->getaddr_cache_until_us =
-        now_us + CACHE_MIN_US + (int64_t)env_random_below(p2p->env, (uint64_t)CACHE_SPREAD_US);
+    struct addr_answer *answer = &p2p->answers[network < P2P_NETWORKS ? network : 0];
+    if (answer->entries != NULL && now_us < answer->until_us)
+        return answer;
+    if (answer->entries == NULL)
+        answer->entries = mem_try_array(ADDR_COUNT_MAX, sizeof *answer->entries);
+    answer->count = answer->entries != NULL ? sample(p2p, answer->entries) : 0;
+    answer->until_us = now_us + CACHE_MIN_US + (int64_t)env_random_below(p2p->env, (uint64_t)CACHE_SPREAD_US);
+    return answer;
 }
 
 static uint32_t sample(struct p2p *p2p, struct addr_entry *out)

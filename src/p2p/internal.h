@@ -18,6 +18,7 @@
 #include "messages.h"
 #include "orphans.h"
 #include "rolling.h"
+#include "tor_control.h"
 #include "socks5.h"
 #include "transport.h"
 #include "tx_request.h"
@@ -97,6 +98,7 @@ struct peer {
     char name[NET_ADDR_TEXT_SIZE_B]; /* addr as text, for logs and RPC */
     uint32_t close_after_b;
     int64_t connected_us, connected_s, ready_us;
+    bool by_onion; /* came in through our onion service: its address says nothing */
     bool is_lan;
     char *host;           /* owned: a name that the proxy looks up; NULL: addr */
     struct socks5 *proxy; /* owned: it is being asked for a connection; NULL: direct, or done */
@@ -174,6 +176,21 @@ struct peer {
     struct addr_entry *addrs_to_send;
     uint32_t addr_send_count, addr_send_capacity;
     struct rolling addr_known;
+};
+
+struct addr_answer { /* what getaddr is answered with for a day */
+    struct addr_entry *entries;
+    uint32_t count;
+    int64_t until_us;
+};
+
+struct onion { /* onion.c */
+    struct net_addr target; /* where Tor forwards to; network 0: nowhere */
+    bool only_tor;          /* nobody else connects there */
+    uint64_t conn_id;       /* of the control connection; 0: none */
+    int64_t next_dial_us, retry_us;
+    char key[TOR_KEY_SIZE_B];
+    struct tor_control control;
 };
 
 struct clock_samples {
@@ -302,9 +319,8 @@ struct p2p {
         next_seed_node_us, next_seeds_us;
     bool fixed_used;
     uint32_t seed_node_next;
-    struct addr_entry *getaddr_cache; /* what getaddr is answered with for a day */
-    uint32_t getaddr_cache_count;
-    int64_t getaddr_cache_until_us;
+    struct addr_answer answers[P2P_NETWORKS]; /* by the network where one asks, so that none shows what we are called in another */
+    struct onion onion;
     uint32_t saves; /* jobs on their way */
     struct job_serial save_serial;
 };
@@ -332,6 +348,7 @@ void peer_on_tick(struct peer *peer, int64_t now_us);
 void peer_start_handshake(struct peer *peer); /* of a dialed one */
 void peer_ping(struct peer *peer);
 bool peer_is_outbound(const struct peer *peer); /* any that we dialed */
+uint8_t peer_network(const struct peer *peer);  /* that it is connected through: an inbound onion peer comes from 127.0.0.1 */
 bool peer_permits(const struct peer *peer, unsigned permission);
 /* The barrier. */
 struct work work_begin(struct peer *peer);
@@ -482,6 +499,16 @@ struct net_addr route_entered(const struct p2p *p2p, const struct net_addr *addr
 
 /* ---- clock.c ---- */
 void clock_heard(struct p2p *p2p, int64_t offset_s); /* a peer's clock less ours */
+
+/* ---- onion.c ---- */
+void onion_load(struct p2p *p2p); /* blocks: at the start */
+void onion_on_tick(struct p2p *p2p, int64_t now_us);
+bool onion_came_in(const struct p2p *p2p, const struct net_addr *local); /* there only Tor connects */
+bool onion_is_control(const struct p2p *p2p, uint64_t conn_id); /* then the events are for: */
+void onion_on_dialed(struct p2p *p2p);
+size_t onion_on_bytes(struct p2p *p2p, struct span bytes);
+void onion_on_closed(struct p2p *p2p, const char *reason);
+void onion_clear(struct p2p *p2p);
 
 /* ---- local.c ---- */
 bool local_is_ours(const struct p2p *p2p, const struct net_addr *addr);

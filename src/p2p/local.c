@@ -72,7 +72,7 @@ bool local_for_peer(const struct peer *peer, struct net_addr *out)
 {
     const struct p2p *p2p = peer->p2p;
     const struct local_addr *best = best_for(p2p, peer);
-    bool peer_knows = p2p->options.discover && !is_private(peer->addr.network) && net_addr_is_routable(&peer->seen_as);
+    bool peer_knows = p2p->options.discover && !is_private(peer_network(peer)) && net_addr_is_routable(&peer->seen_as);
     if (best != NULL)
         *out = best->addr;
     if (peer_knows &&
@@ -98,12 +98,13 @@ static struct local_addr *find(struct p2p *p2p, const struct net_addr *addr)
 static const struct local_addr *best_for(const struct p2p *p2p, const struct peer *peer)
 {
     const struct local_addr *best = NULL;
+    uint8_t network = peer_network(peer);
     for (uint32_t i = 0; i < p2p->local_count; i++) {
         const struct local_addr *l = &p2p->locals[i];
-        bool same = l->addr.network == peer->addr.network;
-        if (!same && (is_private(l->addr.network) || is_private(peer->addr.network)))
+        bool same = l->addr.network == network;
+        if (!same && (is_private(l->addr.network) || is_private(network)))
             continue;
-        bool best_same = best != NULL && best->addr.network == peer->addr.network;
+        bool best_same = best != NULL && best->addr.network == network;
         if (best == NULL || (same && !best_same) || (same == best_same && l->score > best->score))
             best = l;
     }

@@ -76,6 +76,7 @@ struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct led
     }
     load_addresses(p2p);
     ban_load(p2p);
+    onion_load(p2p);
     return p2p;
 }
 
@@ -133,7 +134,9 @@ void p2p_free(struct p2p *p2p)
     arena_clear(&p2p->scratch);
     mem_free(p2p->bans);
     mem_free(p2p->added);
-    mem_free(p2p->getaddr_cache);
+    for (uint32_t i = 0; i < P2P_NETWORKS; i++)
+        mem_free(p2p->answers[i].entries);
+    onion_clear(p2p);
     mem_free(p2p);
 }
 
@@ -141,7 +144,8 @@ void p2p_free(struct p2p *p2p)
 bool p2p_on_accept(struct p2p *p2p, uint64_t conn_id, const struct net_addr *from, const struct net_addr *local)
 {
     const struct net_addr entered = route_entered(p2p, from), *remote = &entered;
-    unsigned permissions = whitelist_permissions(p2p, remote, local);
+    bool by_onion = onion_came_in(p2p, local);
+    unsigned permissions = by_onion ? 0 : whitelist_permissions(p2p, remote, local); /* 127.0.0.1 is anybody there */
     bool noban = (permissions & PERMIT_NOBAN) == PERMIT_NOBAN;
     if (!p2p->active || !p2p->started)
         return false;
@@ -157,6 +161,7 @@ bool p2p_on_accept(struct p2p *p2p, uint64_t conn_id, const struct net_addr *fro
         p2p, conn_id, CONN_INBOUND, p2p->options.v2_transport ? TRANSPORT_DETECTING : TRANSPORT_V1, remote);
     if (peer != NULL) {
         peer->local = *local;
+        peer->by_onion = by_onion;
         peer->permissions = permissions;
         peer_enter(peer, PEER_FRESH, "accepted");
     } else if (log_allow(&p2p->log, p2p_now_us(p2p), 10, MINUTE_US)) {
@@ -171,6 +176,8 @@ bool p2p_on_accept(struct p2p *p2p, uint64_t conn_id, const struct net_addr *fro
 void p2p_on_dialed(struct p2p *p2p, uint64_t conn_id)
 {
     struct peer *peer = by_conn(p2p, conn_id);
+    if (onion_is_control(p2p, conn_id))
+        onion_on_dialed(p2p);
     if (peer != NULL && peer->state == PEER_DIALING)
         peer_start_handshake(peer);
     p2p_reap(p2p);
@@ -179,6 +186,8 @@ void p2p_on_dialed(struct p2p *p2p, uint64_t conn_id)
 void p2p_on_closed(struct p2p *p2p, uint64_t conn_id, const char *reason)
 {
     struct peer *peer = by_conn(p2p, conn_id);
+    if (onion_is_control(p2p, conn_id))
+        onion_on_closed(p2p, reason);
     if (peer != NULL) {
         peer->try_plain = peer->state == PEER_FRESH && transport_is_unheard(&peer->transport);
         peer_close(peer, reason);
@@ -189,6 +198,8 @@ void p2p_on_closed(struct p2p *p2p, uint64_t conn_id, const char *reason)
 size_t p2p_on_bytes(struct p2p *p2p, uint64_t conn_id, struct span bytes)
 {
     struct peer *peer = by_conn(p2p, conn_id);
+    if (onion_is_control(p2p, conn_id))
+        return onion_on_bytes(p2p, bytes);
     if (peer == NULL || peer->state == PEER_CLOSED)
         return bytes.size_b;
     size_t taken = peer_take_bytes(peer, bytes);
@@ -252,6 +263,7 @@ void p2p_on_tick(struct p2p *p2p)
         p2p->next_second_us = now_us + SECOND_US;
         update_services(p2p);
         headers_on_second(p2p);
+        onion_on_tick(p2p, now_us);
         orphans_expire(p2p->orphans, now_us);
         addrman_resolve_collisions(p2p->addrman);
     }

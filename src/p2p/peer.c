@@ -142,6 +142,11 @@ bool peer_is_outbound(const struct peer *peer)
     return peer->type != CONN_INBOUND;
 }
 
+uint8_t peer_network(const struct peer *peer)
+{
+    return peer->by_onion ? NET_TORV3 : peer->addr.network;
+}
+
 bool peer_permits(const struct peer *peer, unsigned permission)
 {
     return (peer->permissions & permission) == permission;

@@ -56,6 +56,8 @@ static void save_done(struct job *job)
     save->p2p->saves--;
     if (!save->ok)
         log_warning("%s was not saved: %s", save->path, save->why.detail);
+    if (save->bytes.size_b > 0)
+        mem_wipe(save->bytes.data, save->bytes.size_b); /* one of them is a secret */
     buf_clear(&save->bytes);
     mem_free(save);
 }

@@ -184,7 +184,7 @@ static void show_peer(const struct peer *peer, struct json_writer *w)
         net_addr_to_text(text, &peer->seen_as, true);
         jw_key_text(w, "addrlocal", text);
     }
-    jw_key_text(w, "network", net_network_name(net_addr_is_routable(&peer->addr) ? peer->addr.network : 0));
+    jw_key_text(w, "network", net_network_name(net_addr_is_routable(&peer->addr) || peer->by_onion ? peer_network(peer) : 0));
     snprintf(text, sizeof text, "%016" PRIx64, peer->services);
     jw_key_text(w, "services", text);
     jw_key(w, "servicesnames");

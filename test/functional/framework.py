@@ -66,7 +66,7 @@ class Node:
     def command(self, *extra):
         return [os.path.join(BUILD, "coind"), f"-datadir={self.dir}", f"-chain={self.chain}", f"-port={self.port}",
                 f"-bind=127.0.0.1:{self.port}", f"-rpcport={self.rpc_port}", "-landiscovery=0", "-dnsseed=0",
-                "-fixedseeds=0", *(["-fallbackfee=0.0001"] if self.chain == "regtest" else []), *self.options, *extra]
+                "-fixedseeds=0", "-listenonion=0", *(["-fallbackfee=0.0001"] if self.chain == "regtest" else []), *self.options, *extra]
 
     def start(self, *extra, wait=True):
         assert self.process is None

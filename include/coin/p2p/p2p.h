@@ -29,6 +29,9 @@ struct p2p_options {
     bool cjdns;              /* fc00::/8 is CJDNS here, and reached */
     struct net_addr proxies[P2P_NETWORKS]; /* SOCKS5 by network; network 0 there: none, dialed directly */
     struct net_addr name_proxy; /* looks up names and dials them; network 0: none */
+    struct net_addr tor_control; /* Tor's control port; network 0: no onion service */
+    const char *tor_password; /* NULL: none */
+    bool no_onion_proxy;     /* -onion=0: not even when Tor tells its port */
     bool proxy_randomize;    /* other credentials for each connection, so that Tor takes other ways */
     unsigned only_networks;  /* bits 1 << enum net_network that are dialed automatically; 0: all reached ones */
     uint64_t upload_target_b; /* a day; 0: no limit */
@@ -51,6 +54,8 @@ enum conn_type { CONN_INBOUND, CONN_MANUAL, CONN_FULL, CONN_BLOCKS, CONN_FEELER,
 #define CONN_ACCEPTED_FIRST (UINT64_C(1) << 63)
 struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct ledger *ledger,
     struct mempool *mempool, const struct p2p_options *options, struct fail *why);
+/* Before the start: where an onion service shall forward to. only_tor: a port of its own, all who come in there come by Tor. */
+void p2p_serve_onion(struct p2p *p2p, const struct net_addr *target, bool only_tor);
 void p2p_start(struct p2p *p2p); /* dials begin */
 void p2p_save(struct p2p *p2p);  /* peers.dat, banlist.json by jobs */
 /* Blocking save, for shutdown after the loop ended; closes nothing on the wire by itself. */
