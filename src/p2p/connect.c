@@ -34,6 +34,7 @@ static void dial_added(struct p2p *p2p, int64_t now_us);
 static void try_added(struct p2p *p2p, struct added_node *node, int64_t now_us);
 static void postpone(const struct p2p *p2p, struct added_node *node);
 static void drop_extra(struct p2p *p2p, int64_t now_us);
+static void drop_extra_blocks(struct p2p *p2p, int64_t now_us);
 static void open_one(struct p2p *p2p, int64_t now_us);
 static bool pick(struct p2p *p2p, struct addrman_entry *out, enum conn_type type);
 static bool may_pick(const struct p2p *p2p, const struct addrman_entry *e, enum conn_type type, uint32_t tries);
@@ -118,6 +119,7 @@ void connect_on_tick(struct p2p *p2p, int64_t now_us)
     if (p2p->options.connect_only)
         return;
     drop_extra(p2p, now_us);
+    drop_extra_blocks(p2p, now_us);
     if (now_us < p2p->next_dial_us)
         return;
     p2p->next_dial_us = now_us + DIAL_SPACING_US;
@@ -322,6 +324,28 @@ static void drop_extra(struct p2p *p2p, int64_t now_us)
         peer_close(worst, "one outbound peer too many");
 }
 
+/* Of one block-relay-only peer too many the newest goes, unless it has shown a block since the one before it did (Bitcoin). */
+static void drop_extra_blocks(struct p2p *p2p, int64_t now_us)
+{
+    struct peer *newest = NULL, *next = NULL;
+    for (uint32_t i = 0; i < p2p->peer_count; i++) {
+        struct peer *peer = p2p->peers[i];
+        if (peer->type != CONN_BLOCKS || peer->state == PEER_CLOSED)
+            continue;
+        if (newest == NULL || peer->id > newest->id) {
+            next = newest;
+            newest = peer;
+        } else if (next == NULL || peer->id > next->id) {
+            next = peer;
+        }
+    }
+    if (connect_count(p2p, CONN_BLOCKS) <= blocks_max(p2p) || newest == NULL || next == NULL)
+        return;
+    struct peer *worse = newest->last_block_s > next->last_block_s ? next : newest;
+    if (worse->state == PEER_READY && worse->flight_count == 0 && now_us - newest->ready_us >= EXTRA_GRACE_US)
+        peer_close(worse, "one block-relay-only peer too many");
+}
+
 static void open_one(struct p2p *p2p, int64_t now_us)
 {
     struct addrman_entry found;
@@ -335,6 +359,10 @@ static void open_one(struct p2p *p2p, int64_t now_us)
     enum conn_type type = CONN_FULL;
     if (connect_count(p2p, CONN_FULL) >= full_max(p2p) + (p2p->extra_outbound ? 1 : 0)) {
         if (blocks < blocks_max(p2p)) {
+            type = CONN_BLOCKS;
+        } else if (now_us >= p2p->next_extra_blocks_us && blocks == blocks_max(p2p) && blocks > 0 &&
+                   !ledger_is_initial_download(p2p->ledger)) { /* another view of the chain, against walls around us */
+            p2p->next_extra_blocks_us = now_us + p2p_poisson_us(p2p, EXTRA_BLOCKS_US);
             type = CONN_BLOCKS;
         } else if (now_us >= p2p->next_feeler_us) {
             p2p->next_feeler_us = now_us + p2p_poisson_us(p2p, FEELER_US);

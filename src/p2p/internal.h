@@ -315,7 +315,7 @@ struct p2p {
     struct lan_candidate lan[LAN_CANDIDATES_MAX];
     struct log_limit lan_limit;
     uint64_t lan_nonce;
-    int64_t next_beacon_us, next_feeler_us, next_save_us, next_dial_us, next_second_us,
+    int64_t next_beacon_us, next_feeler_us, next_extra_blocks_us, next_save_us, next_dial_us, next_second_us,
         next_seed_node_us, next_seeds_us;
     bool fixed_used;
     uint32_t seed_node_next;

@@ -87,6 +87,7 @@ void p2p_start(struct p2p *p2p)
     p2p->started_us = p2p->tip_us = now_us;
     p2p->announced_tip = ledger_tip(p2p->ledger);
     p2p->next_feeler_us = now_us + p2p_poisson_us(p2p, FEELER_US);
+    p2p->next_extra_blocks_us = now_us + p2p_poisson_us(p2p, EXTRA_BLOCKS_US);
     p2p->next_save_us = now_us + PEERS_SAVE_US;
     p2p->next_stale_us = now_us + chain_scaled_s(p2p->chain, 1) * SECOND_US;
     connect_on_tick(p2p, now_us);

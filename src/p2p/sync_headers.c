@@ -413,6 +413,12 @@ static bool may_start(const struct peer *peer, int64_t now_us)
 static void check_chain(struct peer *peer, int64_t now_us)
 {
     struct p2p *p2p = peer->p2p;
+    /* Our first question is one that any peer can answer: who does not holds a place that another could have. */
+    if (!peer->sync_done && peer->getheaders_us != 0 && now_us - peer->getheaders_us > GETHEADERS_AGAIN_US &&
+        now_us - peer->last_received_us > HEADERS_ANSWER_US) {
+        peer_close(peer, "it does not answer getheaders");
+        return;
+    }
     struct block_index *tip = ledger_tip(p2p->ledger);
     int64_t patience_us = chain_scaled_s(p2p->chain, CHAIN_SYNC_SPACINGS) * SECOND_US;
     if (peer->best_known != NULL && u256_compare(&peer->best_known->chain_work, &tip->chain_work) >= 0) {

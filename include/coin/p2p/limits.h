@@ -94,6 +94,7 @@
 #define ADDR_SEND_US (30 * SECOND_US)          /* mean; Bitcoin */
 #define SELF_ADVERTISE_US (24 * HOUR_US)       /* mean; Bitcoin */
 #define FEELER_US (2 * MINUTE_US)              /* mean; Bitcoin */
+#define EXTRA_BLOCKS_US (5 * MINUTE_US)        /* mean; Bitcoin: EXTRA_BLOCK_RELAY_ONLY_PEER_INTERVAL */
 #define FEEFILTER_US (10 * MINUTE_US)          /* mean; Bitcoin */
 #define PEERS_SAVE_US (15 * MINUTE_US)         /* Bitcoin: DUMP_PEERS_INTERVAL */
 #define RECONNECT_MIN_US SECOND_US             /* to nodes that the user named */
