@@ -33,9 +33,9 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wstrict-prototypes -W
         -Wvla -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Werror
 # libsecp256k1 0.2 names functions that a later version renamed; its own notes advise this.
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -pthread $(WARN) $(OPTIMISE) -fno-strict-aliasing \
-              -fstack-protector-strong $(SANITIZE) -Iinclude -I$(BUILD) -DCOIN_VERSION='"$(VERSION)"' $(CFLAGS)
+              -fstack-protector-strong $(SANITIZE) -Iinclude -I$(BUILD) -DCOIN_VERSION='"$(VERSION)"' $(if $(HAVE_NATPMP),-DHAVE_NATPMP) $(CFLAGS)
 ALL_LDFLAGS := -pthread $(SANITIZE) $(CONFIGURED_LDFLAGS) $(LDFLAGS)
-LIBS := -lsecp256k1 -lleveldb -lsqlite3 -levent_core -levent_extra -lcrypto -lm
+LIBS := -lsecp256k1 -lleveldb -lsqlite3 -levent_core -levent_extra $(if $(HAVE_NATPMP),-lnatpmp) -lcrypto -lm
 
 # ---- what there is to build --------------------------------------------------------------------
 LAYERS := base crypto primitives chain script descriptor consensus ledger mempool mine p2p wallet rpc node net

@@ -240,6 +240,15 @@ static void on_signal(void *ctx, int number)
         log_error("%s", why.detail);
 }
 
+static void on_mapped(void *ctx, const struct net_addr *addr, bool there)
+{
+    struct daemon *d = ctx;
+    if (there)
+        p2p_add_local(node_p2p(d->node), addr, LOCAL_MAPPED);
+    else
+        p2p_remove_local(node_p2p(d->node), addr);
+}
+
 /* ---- ports ---- */
 
 static uint32_t collect(const char *out[LIST_MAX + 1], const struct config *config, const char *name)
@@ -323,6 +332,19 @@ static void tell_own_addresses(struct daemon *d)
         p2p_add_local(node_p2p(d->node), &own[i], LOCAL_INTERFACE);
 }
 
+/* -natpmp. */
+static bool open_way_in(struct daemon *d, struct fail *why)
+{
+    struct net_addr gateway;
+    const char *text = config_text(d->config, "natpmpgateway");
+    if (!config_flag(d->config, "natpmp") || !config_flag(d->config, "listen"))
+        return true;
+    if (text != NULL && (!net_addr_parse(&gateway, span_text(text), 0) || gateway.network != NET_IPV4))
+        return fail_request(why, 0, "Invalid -natpmpgateway: '%s'", text);
+    net_map_port(d->net, (uint16_t)config_int(d->config, "port", d->place.chain->p2p_port), text != NULL ? &gateway : NULL);
+    return true;
+}
+
 static bool open_rpc(struct daemon *d, struct fail *why)
 {
     const char *binds[LIST_MAX + 1], *allow[LIST_MAX + 1];
@@ -377,6 +399,7 @@ static bool open_net(struct daemon *d, struct fail *why)
         .on_writable = on_writable,
         .on_resolved = on_resolved,
         .on_beacon = on_beacon,
+        .on_mapped = on_mapped,
         .on_turn = on_turn,
         .on_tick = on_tick,
         .on_signal = on_signal,
@@ -405,7 +428,7 @@ static bool open_all(struct daemon *d, struct fail *why)
     if (!open_net(d, why))
         return false;
     d->node = node_open(net_env(d->net), d->place.chain, d->config, d->place.dir, &hooks, why);
-    return d->node != NULL && open_rpc(d, why) && listen_on_p2p(d, why);
+    return d->node != NULL && open_rpc(d, why) && listen_on_p2p(d, why) && open_way_in(d, why);
 }
 
 /* Both at a good end and after a failed start. */

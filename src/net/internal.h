@@ -36,6 +36,7 @@ struct net {
     uint64_t next_id;
     struct evconnlistener *listeners[LISTENERS_MAX];
     uint32_t listener_count;
+    struct port_map *port_map; /* NULL: none */
     struct event *beacon;
     int beacon_fd;
     bool beacon_failed;
@@ -58,6 +59,9 @@ void conn_free_all(struct net *net);
 
 /* resolve.c */
 void resolve_start(void *ctx, uint64_t token, const char *name, uint16_t port);
+
+/* port_map.c */
+void port_map_free(struct net *net);
 
 /* beacon.c */
 void beacon_open(struct net *net);

@@ -172,6 +172,7 @@ void net_free(struct net *net)
     if (net->pool != NULL)
         pool_free(net->pool);
     conn_free_all(net);
+    port_map_free(net);
     beacon_close(net);
     for (uint32_t i = 0; i < net->listener_count; i++)
         evconnlistener_free(net->listeners[i]);

@@ -79,6 +79,7 @@ const struct option_rule node_options[] = {
     {"maxsendbuffer", OPT_INT, 0, "Network", "<n>", "1000", "Send buffer per connection, in kB"},
     {"maxuploadtarget", OPT_TEXT, 0, "Network", "<n>", "0", "Upload at most so much a day; old blocks are the first to wait (k, m, g, t; 0: no limit)"},
     {"natpmp", OPT_FLAG, 0, "Network", NULL, "0", "Ask the router to map our port"},
+    {"natpmpgateway", OPT_TEXT, OPT_DEBUG, "Network", "<ip>", NULL, "The router to ask for -natpmp, instead of that of the default route"},
     {"networkactive", OPT_FLAG, 0, "Network", NULL, "1", "Be on the network"},
     {"onion", OPT_TEXT, 0, "Network", "<ip:port>", NULL, "SOCKS5 proxy for onion addresses, instead of -proxy (0: none)"},
     {"onlynet", OPT_LIST, 0, "Network", "<net>", NULL, "Connect by itself to this network only (ipv4, ipv6, onion, i2p, cjdns)"},

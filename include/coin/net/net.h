@@ -35,6 +35,8 @@ struct net_events { /* all are called on the loop; ctx first */
     void (*on_writable)(void *ctx, uint64_t conn_id);
     void (*on_resolved)(void *ctx, uint64_t token, const struct net_addr *addrs, uint32_t count);
     void (*on_beacon)(void *ctx, const struct net_addr *from, struct span datagram);
+    /* The router forwards this address to the port that was to be mapped, or no longer does. */
+    void (*on_mapped)(void *ctx, const struct net_addr *addr, bool there);
     bool (*on_turn)(void *ctx); /* after every batch of events; true: more work, call again soon */
     void (*on_tick)(void *ctx);
     void (*on_signal)(void *ctx, int signal_number);
@@ -49,6 +51,9 @@ struct event_base *net_base(struct net *net); /* for the HTTP port, in this laye
 bool net_listen(struct net *net, const char *where, uint16_t default_port, struct fail *why) MUST_USE;
 /* Of the machine's interfaces that are up, with this port; at most max. Returns how many. */
 uint32_t net_own_addresses(struct net_addr *out, uint32_t max, uint16_t port);
+/* Asks the router (NAT-PMP) to forward a port to us, now and for as long as we run. gateway: an IPv4 one; NULL: that of the
+ * machine's default route. Once, after net_set_events. */
+void net_map_port(struct net *net, uint16_t port, const struct net_addr *gateway);
 void net_run(struct net *net);  /* until net_break */
 void net_break(struct net *net);
 /* Runs jobs and their results until nothing is left: for start-up and shutdown, outside net_run. */
