@@ -107,14 +107,19 @@ enum coins_answer ledger_coins(struct ledger *ledger, struct coins_request *requ
     wait->request = request;
     request->state = wait;
     arena_init(&wait->arena, 0);
+    if (is_committed(ledger) && !request_read(ledger, wait)) { /* no memory: nothing would wake it later */
+        request->state = NULL;
+        fetch_clear(&wait->fetch);
+        arena_clear(&wait->arena);
+        mem_free(wait);
+        return COINS_REFUSED;
+    }
     if (ledger->coins_last != NULL)
         ledger->coins_last->next = wait;
     else
         ledger->coins_first = wait;
     ledger->coins_last = wait;
     ledger->coins_count++;
-    if (is_committed(ledger) && !request_read(ledger, wait))
-        fail_oom(&wait->fetch.why, "coins"); /* told at the next turn */
     return COINS_PENDING;
 }
 

@@ -18,15 +18,12 @@
 
 #define TX_STRIPPED_SIZE_MIN_B 65 /* CVE-2017-12842: 64 bytes look like a merkle node */
 
-static void candidate_ready(struct candidate *c, void (*step)(struct candidate *c));
 static void candidate_run(
     struct candidate *c, void (*run)(struct job *job), void (*step)(struct candidate *c));
-static void candidate_free(struct candidate *c);
 static void job_done(struct job *job);
 static void check_run(struct job *job);
 static bool check_alone(struct candidate *c);
 static void step_checked(struct candidate *c);
-static void step_resolve(struct candidate *c);
 static bool resolve_inputs(struct candidate *c);
 static void ask_coins(struct candidate *c, void (*step)(struct candidate *c));
 static void coins_done(struct coins_request *request, const struct fail *why);
@@ -42,9 +39,6 @@ static void scripts_done(struct job *job);
 static void step_scripts(struct candidate *c);
 static void step_commit(struct candidate *c);
 static void commit(struct candidate *c, struct pool_change *change, struct mempool_entry *entry);
-static void step_finish(struct candidate *c);
-static void candidate_finish(struct candidate *c, const struct mempool_entry *entry);
-static void wake_children(struct mempool *pool, const struct txid *id);
 static struct candidate *candidate_of(struct coins_request *request);
 
 bool mempool_offer(struct mempool *pool, struct tx *tx, unsigned flags, int64_t max_feerate_sat_kvb,
@@ -69,18 +63,27 @@ bool candidate_offer(struct mempool *pool, struct tx *tx, unsigned flags,
     int64_t max_feerate_sat_kvb, int64_t time_s, bool unbroadcast, bool is_fed,
     struct tx_verdict verdict)
 {
+    struct candidate *c = candidate_new(pool, tx, flags, max_feerate_sat_kvb, time_s, unbroadcast, is_fed, verdict);
+    if (c != NULL)
+        candidate_begin(c);
+    return c != NULL;
+}
+
+struct candidate *candidate_new(struct mempool *pool, struct tx *tx, unsigned flags, int64_t max_feerate_sat_kvb,
+    int64_t time_s, bool unbroadcast, bool is_fed, struct tx_verdict verdict)
+{
     struct fail why;
     struct tx *own = tx;
     if (!candidates_have_room(pool, tx->size_b))
-        return false;
+        return NULL;
     uint32_t *same = table_put(&pool->in_flight, &tx->txid, NULL);
     if (same == NULL)
-        return false;
+        return NULL;
     /* One that lies in a block would keep all of the block alive. */
     if (tx->block != NULL ? !tx_decode(&own, tx->raw, &why) : tx_ref(tx) == NULL) {
         if (*same == 0)
             table_remove(&pool->in_flight, &tx->txid);
-        return false;
+        return NULL;
     }
     ++*same;
     struct candidate *c = mem_new(sizeof *c);
@@ -101,12 +104,16 @@ bool candidate_offer(struct mempool *pool, struct tx *tx, unsigned flags,
     pool->last = c;
     pool->candidate_count++;
     pool->candidates_b += own->size_b;
+    return c;
+}
+
+void candidate_begin(struct candidate *c)
+{
     candidate_run(c, check_run, step_checked);
-    return true;
 }
 
 /* ---- the machine ---- */
-static void candidate_ready(struct candidate *c, void (*step)(struct candidate *c))
+void candidate_ready(struct candidate *c, void (*step)(struct candidate *c))
 {
     struct mempool *pool = c->pool;
     c->wait = WAIT_NOTHING;
@@ -166,9 +173,10 @@ static struct candidate *candidate_of(struct coins_request *request)
     return (struct candidate *)((uint8_t *)request - offsetof(struct candidate, request));
 }
 
-static void candidate_free(struct candidate *c)
+void candidate_free(struct candidate *c)
 {
     struct mempool *pool = c->pool;
+    pair_unlink(c);
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -191,6 +199,8 @@ static void candidate_free(struct candidate *c)
 
 void candidates_free(struct mempool *pool)
 {
+    for (struct candidate *c = pool->first; c != NULL; c = c->next)
+        c->parent = c->child = NULL;
     while (pool->first != NULL)
         candidate_free(pool->first);
     pool->ready_first = pool->ready_last = NULL;
@@ -228,14 +238,14 @@ static void step_checked(struct candidate *c)
 }
 
 /* ---- inputs ---- */
-/* Begins, or begins again, with the tip and the pool as they are now. */
-static void step_resolve(struct candidate *c)
+void step_resolve(struct candidate *c)
 {
     const struct mempool *pool = c->pool;
     const struct block_index *tip = ledger_tip(pool->ledger);
     arena_clear(&c->arena);
     arena_clear(&c->request.arena);
     c->tip_sequence = ledger_tip_sequence(pool->ledger);
+    c->too_cheap = false;
     if (++c->tries > CANDIDATE_TRIES_MAX)
         fail_set(&c->why, FAIL_NO_ROOM, "busy", "the chain moved %d times meanwhile",
             CANDIDATE_TRIES_MAX);
@@ -267,7 +277,7 @@ static bool resolve_inputs(struct candidate *c)
     c->asked_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct coin *coin = &c->spent[i];
-        c->from_pool[i] = mempool_coin(c->pool, &c->tx->in[i].prevout, coin);
+        c->from_pool[i] = mempool_coin(c->pool, &c->tx->in[i].prevout, coin) || pair_coin(c, &c->tx->in[i].prevout, coin);
         if (!c->from_pool[i]) {
             c->asked_for[c->asked_count] = i;
             c->asked[c->asked_count++] = c->tx->in[i].prevout;
@@ -353,18 +363,23 @@ static bool wait_for_parent(struct candidate *c, const bool *found)
         const struct outpoint *prevout = &c->asked[i];
         if (found[i])
             continue;
-        if (mempool_coin(pool, prevout, &coin)) {
+        if (mempool_coin(pool, prevout, &coin) || pair_coin(c, prevout, &coin)) {
             step_resolve(c);
             return true;
         }
-        if (table_find(&pool->in_flight, &prevout->txid) == NULL)
-            continue;
-        c->awaited = prevout->txid;
-        c->wait = WAIT_PARENT;
-        pool->waiting_count++;
+        if (pair_is_parked(c) || table_find(&pool->in_flight, &prevout->txid) == NULL)
+            continue; /* whoever is waited for by its parent waits for nobody */
+        candidate_await(c, &prevout->txid);
         return true;
     }
     return false;
+}
+
+void candidate_await(struct candidate *c, const struct txid *parent)
+{
+    c->awaited = *parent;
+    c->wait = WAIT_PARENT;
+    c->pool->waiting_count++;
 }
 
 /* Inputs are missing: because it is in the chain already? */
@@ -469,21 +484,29 @@ static void step_inputs(struct candidate *c)
 {
     struct pool_change change;
     struct mempool_entry *entry;
-    if (c->why.kind != FAIL_NONE) {
+    if (c->why.kind != FAIL_NONE || (pair_is_parked(c) && !pair_pays(c))) {
         step_finish(c);
         return;
     }
-    switch (judge(c, &change, &entry)) {
+    switch (pair_is_parked(c) ? JUDGE_LATER : judge(c, &change, &entry)) {
     case JUDGE_PASS:
         change_clear(&change);
         entry_free(entry);
         break;
     case JUDGE_REFUSE:
-        step_finish(c);
-        return;
+        if (!pair_may_park(c)) {
+            step_finish(c);
+            return;
+        }
+        c->too_cheap = true;
+        c->short_of = c->why;
+        fail_clear(&c->why);
+        break;
     case JUDGE_REDO:
         step_resolve(c);
         return;
+    case JUDGE_LATER: /* its parent is not in the pool yet */
+        break;
     }
     if (ledger_verdict_known(c->pool->ledger, &c->tx->wtxid)) {
         step_commit(c);
@@ -532,6 +555,14 @@ static void step_commit(struct candidate *c)
         step_resolve(c);
         return;
     }
+    if (c->too_cheap && c->child != NULL) {
+        pair_park(c);
+        return;
+    }
+    if (pair_is_parked(c)) {
+        pair_commit(c);
+        return;
+    }
     switch (judge(c, &change, &entry)) {
     case JUDGE_PASS:
         commit(c, &change, entry);
@@ -541,6 +572,8 @@ static void step_commit(struct candidate *c)
         break;
     case JUDGE_REDO:
         step_resolve(c);
+        break;
+    case JUDGE_LATER:
         break;
     }
 }
@@ -574,12 +607,12 @@ static void commit(struct candidate *c, struct pool_change *change, struct mempo
     candidate_finish(c, entry);
 }
 
-static void step_finish(struct candidate *c)
+void step_finish(struct candidate *c)
 {
     candidate_finish(c, mempool_find_wtxid(c->pool, &c->tx->wtxid));
 }
 
-static void candidate_finish(struct candidate *c, const struct mempool_entry *entry)
+void candidate_finish(struct candidate *c, const struct mempool_entry *entry)
 {
     struct mempool *pool = c->pool;
     struct tx_verdict verdict = c->verdict;
@@ -595,7 +628,7 @@ static void candidate_finish(struct candidate *c, const struct mempool_entry *en
     tx_unref(tx);
 }
 
-static void wake_children(struct mempool *pool, const struct txid *id)
+void wake_children(struct mempool *pool, const struct txid *id)
 {
     if (pool->waiting_count == 0)
         return;

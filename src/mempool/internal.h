@@ -4,6 +4,7 @@
  *   policy.c   what is worth relaying            cluster.c  clusters: order, chunks, heaps of them
  *   pool.c     tables, removal, limit, effects   view.c     looking: relatives, chunks, walks, stats
  *   accept.c   a candidate's way to its verdict  judge.c    what the pool says to a candidate
+ *   pair.c     a cheap parent and its child
  *   reorg.c    the chain moves                   file.c     mempool.dat
  *
  * Invariants between calls: every entry's inputs are coins of the tip or outputs of other entries; no
@@ -206,11 +207,13 @@ void change_clear(struct pool_change *change);
 /* Takes the entry and the change's clusters. false: no memory, the pool is as it was and the entry the
  * caller's. No effect is told for the new entry yet, and the limit is not looked at. */
 bool change_commit(struct pool_change *change, struct mempool *pool, struct mempool_entry *entry) MUST_USE;
+/* Takes out again what change_commit has just put in, and nobody was told of. */
+void pool_undo(struct mempool *pool, struct mempool_entry *entry);
 void pool_tell(struct mempool *pool, enum mempool_effect_kind kind, enum mempool_reason reason,
     const struct mempool_entry *entry, uint64_t sequence);
 
 /* ---- accept.c ---- */
-enum candidate_wait { WAIT_NOTHING, WAIT_JOB, WAIT_COINS, WAIT_COINS_ROOM, WAIT_PARENT };
+enum candidate_wait { WAIT_NOTHING, WAIT_JOB, WAIT_COINS, WAIT_COINS_ROOM, WAIT_PARENT, WAIT_CHILD };
 struct candidate { /* one offered transaction, from the offer to its verdict */
     struct script_check check; /* first: its job serves every stage */
     struct coins_request request;
@@ -238,7 +241,22 @@ struct candidate { /* one offered transaction, from the offer to its verdict */
     int64_t fee_sat, sigop_cost;
     uint32_t vsize_vb, adjusted_wu;
     struct fail why;
+    struct candidate *child, *parent; /* offered as a pair; NULL: alone, or the other one is over */
+    bool too_cheap;      /* a parent that passed all but the minimum feerate: short says it */
+    bool parked;         /* and its scripts: its outputs count for its child */
+    struct fail short_of;
 };
+/* A candidate that is not on its way yet; NULL: no room. */
+struct candidate *candidate_new(struct mempool *pool, struct tx *tx, unsigned flags, int64_t max_feerate_sat_kvb,
+    int64_t time_s, bool unbroadcast, bool is_fed, struct tx_verdict verdict);
+void candidate_begin(struct candidate *c);
+void candidate_free(struct candidate *c);
+void candidate_ready(struct candidate *c, void (*step)(struct candidate *c));
+void candidate_finish(struct candidate *c, const struct mempool_entry *entry);
+void candidate_await(struct candidate *c, const struct txid *parent);
+void step_resolve(struct candidate *c); /* begins, or begins again, with the tip and the pool as they are now */
+void step_finish(struct candidate *c);  /* with why */
+void wake_children(struct mempool *pool, const struct txid *id);
 /* As mempool_offer, with the time it first came. */
 bool candidate_offer(struct mempool *pool, struct tx *tx, unsigned flags, int64_t max_feerate_sat_kvb,
     int64_t time_s, bool unbroadcast, bool is_fed, struct tx_verdict verdict) MUST_USE;
@@ -248,8 +266,17 @@ void candidates_retry(struct mempool *pool); /* those that the ledger had no roo
 void candidates_free(struct mempool *pool);
 bool lock_is_passed(const struct mempool *pool, const struct sequence_lock *lock); /* at the next block */
 
+/* ---- pair.c ---- */
+bool pair_may_park(const struct candidate *c); /* refused for its feerate only, and a child is there to pay */
+void pair_park(struct candidate *c);           /* its scripts are fine: the child goes on */
+bool pair_is_parked(const struct candidate *child);
+bool pair_coin(const struct candidate *child, const struct outpoint *prevout, struct coin *out); /* an output of the parked parent */
+bool pair_pays(struct candidate *child);       /* for both; false: why */
+void pair_commit(struct candidate *child);
+void pair_unlink(struct candidate *c);         /* the other one goes its own way */
+
 /* ---- judge.c ---- */
-enum judgement { JUDGE_PASS, JUDGE_REFUSE, JUDGE_REDO };
+enum judgement { JUDGE_PASS, JUDGE_REFUSE, JUDGE_REDO, JUDGE_LATER /* never judge's */ };
 /* JUDGE_PASS: *change and *entry (not in the pool) are the caller's. JUDGE_REDO: an input from the pool is
  * gone. JUDGE_REFUSE: c->why. */
 enum judgement judge(struct candidate *c, struct pool_change *change, struct mempool_entry **entry);

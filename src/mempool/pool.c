@@ -14,7 +14,7 @@
 #define ROLLING_STEP_S 10 /* the decay is stored this often */
 
 static void pool_unlink(
-    struct mempool *pool, struct mempool_entry *entry, enum mempool_reason reason);
+    struct mempool *pool, struct mempool_entry *entry, enum mempool_reason reason, bool is_told);
 static void cluster_install(struct mempool *pool, struct mempool_cluster *cluster);
 static void cluster_uninstall(struct mempool *pool, struct mempool_cluster *cluster);
 static void cluster_mark(struct mempool *pool, struct mempool_cluster *cluster);
@@ -62,7 +62,7 @@ void mempool_free(struct mempool *pool)
     reoffers_free(pool);
     load_free(pool);
     while (pool->count > 0)
-        pool_unlink(pool, pool->entries[0], MEMPOOL_EVICTED);
+        pool_unlink(pool, pool->entries[0], MEMPOOL_EVICTED, true);
     while (pool->heaps[HEAP_BEST].count > 0)
         cluster_uninstall(pool, pool->heaps[HEAP_BEST].items[0]);
     while (mempool_next_effect(pool, &effect))
@@ -117,7 +117,19 @@ void pool_detach(struct mempool *pool, struct mempool_entry *entry, enum mempool
     cluster->gone |= UINT64_C(1) << entry->cluster_index;
     cluster->txs[entry->cluster_index].entry = NULL;
     cluster_mark(pool, cluster);
-    pool_unlink(pool, entry, reason);
+    pool_unlink(pool, entry, reason, true);
+}
+
+void pool_undo(struct mempool *pool, struct mempool_entry *entry)
+{
+    struct mempool_cluster *cluster = entry->cluster;
+    cluster->gone |= UINT64_C(1) << entry->cluster_index;
+    cluster->txs[entry->cluster_index].entry = NULL;
+    cluster_mark(pool, cluster);
+    if (entry->sequence == pool->sequence)
+        pool->sequence--;
+    pool_unlink(pool, entry, MEMPOOL_EVICTED, false);
+    pool_settle(pool);
 }
 
 void pool_detach_descendants(
@@ -161,7 +173,7 @@ bool mempool_remove(struct mempool *pool, const struct txid *id)
 }
 
 static void pool_unlink(
-    struct mempool *pool, struct mempool_entry *entry, enum mempool_reason reason)
+    struct mempool *pool, struct mempool_entry *entry, enum mempool_reason reason, bool is_told)
 {
     tables_remove(pool, entry);
     struct mempool_entry *last = pool->entries[--pool->count];
@@ -170,7 +182,8 @@ static void pool_unlink(
     pool->entries_b -= entry->usage_b;
     pool->vsize_vb -= entry->vsize_vb;
     pool->total_fee_sat -= entry->fee_sat;
-    pool_tell(pool, MEMPOOL_REMOVED, reason, entry, ++pool->sequence);
+    if (is_told)
+        pool_tell(pool, MEMPOOL_REMOVED, reason, entry, ++pool->sequence);
     entry_free(entry);
 }
 
@@ -293,7 +306,7 @@ bool change_commit(struct pool_change *change, struct mempool *pool, struct memp
         return false;
     for (uint32_t i = 0; i < change->old_count; i++) {
         for (uint64_t left = change->gone[i]; left != 0; left &= left - 1)
-            pool_unlink(pool, change->old[i]->txs[bits_first(left)].entry, MEMPOOL_REPLACED);
+            pool_unlink(pool, change->old[i]->txs[bits_first(left)].entry, MEMPOOL_REPLACED, true);
         cluster_uninstall(pool, change->old[i]);
     }
     entry->sequence = ++pool->sequence;

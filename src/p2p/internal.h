@@ -295,6 +295,7 @@ struct p2p {
     struct table tx_judging; /* txids and wtxids that the pool is judging for us -> nothing */
     struct orphans *orphans;
     struct rolling rejects, confirmed;
+    struct rolling cheap; /* wtxids of those refused for their feerate: a child may still pay for one */
     uint32_t *orphan_work; /* slots to offer again */
     uint32_t *orphan_serials;
     uint32_t orphan_work_count, orphan_work_capacity;
@@ -352,6 +353,7 @@ uint8_t peer_network(const struct peer *peer);  /* that it is connected through:
 bool peer_permits(const struct peer *peer, unsigned permission);
 /* The barrier. */
 struct work work_begin(struct peer *peer);
+struct work work_more(struct peer *peer, const struct work *of); /* that follows from what is not over yet */
 void work_end(const struct work *work); /* the last thing that work does: a pong may leave now */
 void work_count(struct peer *peer, uint32_t generation, int change); /* for queues that hold generations */
 enum message_result peer_on_version(struct peer *, union message *, struct frame *, struct fail *);

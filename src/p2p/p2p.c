@@ -68,6 +68,7 @@ struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct led
     orphans_init(p2p->orphans, p2p->seed);
     rolling_init(&p2p->rejects, REJECTS_MAX, p2p->seed);
     rolling_init(&p2p->confirmed, REJECTS_MAX, p2p->seed);
+    rolling_init(&p2p->cheap, REJECTS_MAX, p2p->seed);
     rolling_init(&p2p->discouraged, DISCOURAGED_MAX, p2p->seed);
     p2p->addrman = addrman_new(env);
     if (!read_lists(p2p, why)) {
@@ -128,6 +129,7 @@ void p2p_free(struct p2p *p2p)
     mem_free(p2p->orphan_serials);
     rolling_clear(&p2p->rejects);
     rolling_clear(&p2p->confirmed);
+    rolling_clear(&p2p->cheap);
     rolling_clear(&p2p->discouraged);
     addrman_free(p2p->addrman);
     block_unref(p2p->recent_block);

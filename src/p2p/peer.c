@@ -596,6 +596,12 @@ struct work work_begin(struct peer *peer)
     return (struct work){ peer->p2p, peer->id, peer->generation };
 }
 
+struct work work_more(struct peer *peer, const struct work *of)
+{
+    work_count(peer, of->generation, 1);
+    return *of;
+}
+
 void work_end(const struct work *work)
 {
     struct peer *peer = p2p_peer(work->p2p, work->peer_id);

@@ -23,6 +23,7 @@
 struct tx_work {
     struct work work;
     struct tx *tx; /* a reference */
+    bool paired;   /* offered with its parent or child */
 };
 struct batch_item { /* one that may be announced now */
     const struct mempool_entry *entry;
@@ -35,6 +36,9 @@ static struct tx_key announced_key(const struct peer *peer, const struct tx *tx)
 static void announced(struct peer *peer, uint32_t type, const uint8_t hash[32]);
 static void request_due(struct peer *peer, int64_t now_us);
 static bool offer(struct p2p *p2p, int64_t peer_id, struct tx *tx);
+static void offer_with_child(struct peer *peer, struct tx *parent, const struct work *cause);
+static void judging_begins(struct p2p *p2p, const struct tx *tx);
+static void abandon(struct tx_work *w);
 static void on_verdict(void *ctx, struct tx *tx, const struct mempool_entry *entry, const struct fail *why);
 static void forget_requests(struct p2p *p2p, const struct tx *tx);
 static void keep_orphan(struct peer *peer, struct tx *tx);
@@ -106,7 +110,10 @@ enum message_result relay_on_tx(struct peer *peer, union message *m, struct fram
     memcpy(by_wtxid.hash, tx->wtxid.b, sizeof by_wtxid.hash);
     rolling_add(&peer->tx_known, key.hash, sizeof key.hash);
     enum message_result result = MESSAGE_DONE;
-    if (in_hand(p2p, &by_wtxid)) {
+    if (rolling_has(&p2p->cheap, by_wtxid.hash, sizeof by_wtxid.hash)) { /* asked for again, or sent unasked */
+        forget_requests(p2p, tx);
+        offer_with_child(peer, tx, NULL);
+    } else if (in_hand(p2p, &by_wtxid)) {
         const struct mempool_entry *entry = mempool_find_wtxid(p2p->mempool, &tx->wtxid);
         forget_requests(p2p, tx);
         if (entry != NULL && peer_permits(peer, PERMIT_FORCERELAY))
@@ -193,6 +200,7 @@ void relay_block_connected(struct p2p *p2p, const struct block *block)
 void relay_tip_changed(struct p2p *p2p)
 {
     rolling_clear(&p2p->rejects); /* time locks, fees and rules may say otherwise now */
+    rolling_clear(&p2p->cheap);
 }
 
 bool relay_orphan_work(struct p2p *p2p)
@@ -263,7 +271,7 @@ static void announced(struct peer *peer, uint32_t type, const uint8_t hash[32])
         peer_close(peer, "it announces transactions, although we asked for none");
         return;
     }
-    if (ledger_is_initial_download(p2p->ledger) || in_hand(p2p, &key))
+    if (ledger_is_initial_download(p2p->ledger) || in_hand(p2p, &key) || rolling_has(&p2p->cheap, key.hash, sizeof key.hash))
         return;
     bool preferred = peer_is_outbound(peer) || peer_permits(peer, PERMIT_NOBAN);
     /* Bitcoin: those who call us wait for those whom we chose, ids without witness for those with. */
@@ -302,18 +310,62 @@ static bool offer(struct p2p *p2p, int64_t peer_id, struct tx *tx)
     w->tx = tx_ref(tx);
     w->work = peer != NULL ? work_begin(peer) : (struct work){ p2p, NO_PEER, 0 };
     if (!mempool_offer(p2p->mempool, tx, 0, 0, (struct tx_verdict){ on_verdict, w })) {
-        if (peer != NULL)
-            work_count(peer, w->work.generation, -1);
-        tx_unref(w->tx);
-        mem_free(w);
+        abandon(w);
         return false;
     }
+    judging_begins(p2p, tx);
+    return true;
+}
+
+static void judging_begins(struct p2p *p2p, const struct tx *tx)
+{
     /* Full: then it may be asked for twice, which costs bytes only. */
     if (table_put(&p2p->tx_judging, tx->wtxid.b, NULL) != NULL)
         if (table_put(&p2p->tx_judging, tx->txid.b, NULL) == NULL)
             log_debug(LOG_NET, "more transactions are being judged than are remembered");
     forget_requests(p2p, tx);
-    return true;
+}
+
+static void abandon(struct tx_work *w)
+{
+    struct peer *peer = p2p_peer(w->work.p2p, w->work.peer_id);
+    if (peer != NULL)
+        work_count(peer, w->work.generation, -1);
+    tx_unref(w->tx);
+    mem_free(w);
+}
+
+/* A parent that was too cheap alone, with a child of it that the same peer has sent (Bitcoin's one-parent-one-child package):
+ * another peer's child could be one that is bad on purpose. cause: the parent's own verdict; NULL: it has just come. */
+static void offer_with_child(struct peer *peer, struct tx *parent, const struct work *cause)
+{
+    struct p2p *p2p = peer->p2p;
+    uint32_t slots[ORPHAN_CHILDREN_MAX];
+    struct orphan *child = NULL;
+    uint32_t count = orphans_children(p2p->orphans, &parent->txid, slots, ORPHAN_CHILDREN_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        struct orphan *o = &p2p->orphans->slots[slots[i]];
+        if (o->peer == peer->id && !o->judging && (child == NULL || o->serial > child->serial))
+            child = o;
+    }
+    if (child == NULL)
+        return;
+    struct tx_work *works[2];
+    struct tx *txs[2] = {parent, child->tx};
+    for (int i = 0; i < 2; i++) {
+        works[i] = mem_new(sizeof *works[i]);
+        works[i]->tx = tx_ref(txs[i]);
+        works[i]->work = cause != NULL ? work_more(peer, cause) : work_begin(peer);
+        works[i]->paired = true;
+    }
+    if (!mempool_offer_pair(p2p->mempool, txs[0], (struct tx_verdict){on_verdict, works[0]}, txs[1], (struct tx_verdict){on_verdict, works[1]})) {
+        abandon(works[0]);
+        abandon(works[1]);
+        return; /* the pool is busy; the parent may be asked for once more */
+    }
+    child->judging = true;
+    judging_begins(p2p, txs[0]);
+    judging_begins(p2p, txs[1]);
 }
 
 static void on_verdict(void *ctx, struct tx *tx, const struct mempool_entry *entry, const struct fail *why)
@@ -335,6 +387,8 @@ static void on_verdict(void *ctx, struct tx *tx, const struct mempool_entry *ent
                 peer->last_tx_s = env_wall_s(p2p->env);
         } else if (entry == NULL) {
             refused(p2p, own, why);
+            if (peer != NULL && !w->paired && mempool_is_too_cheap(why))
+                offer_with_child(peer, own, &w->work);
         }
     }
     work_end(&w->work); /* last: a pong may leave now */
@@ -386,7 +440,7 @@ static void refused(struct p2p *p2p, const struct tx *tx, const struct fail *why
     log_debug(LOG_MEMPOOLREJ, "%s was not accepted: %s %s", hash_show(tx->txid.b), why->code, why->detail);
     if (why->kind != FAIL_INVALID && why->kind != FAIL_POLICY)
         return;
-    rolling_add(&p2p->rejects, tx->wtxid.b, sizeof tx->wtxid.b);
+    rolling_add(mempool_is_too_cheap(why) ? &p2p->cheap : &p2p->rejects, tx->wtxid.b, sizeof tx->wtxid.b);
 }
 
 static void wake_children(struct p2p *p2p, const struct txid *parent)

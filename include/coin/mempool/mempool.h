@@ -65,6 +65,14 @@ struct tx_verdict { /* called once, on the loop, never from inside the offering 
 enum { MEMPOOL_TEST_ONLY = 1u, MEMPOOL_BYPASS_LIMITS = 2u };
 bool mempool_offer(struct mempool *pool, struct tx *tx, unsigned flags, int64_t max_feerate_sat_kvb,
     struct tx_verdict verdict) MUST_USE;
+/* A parent that pays too little by itself and a child that pays for both (CPFP), judged together when the parent falls short of
+ * nothing but the minimum feerate: both come in, or neither does, with the parent's refusal and the child's own. A parent that is
+ * good alone comes in alone, and the child is judged after it. Each verdict is called once, the parent's not always first. The parent may
+ * replace nothing; the child's other parents must be in the pool or the chain. */
+bool mempool_offer_pair(struct mempool *pool, struct tx *parent, struct tx_verdict parent_verdict, struct tx *child,
+    struct tx_verdict child_verdict) MUST_USE;
+/* A refusal for the minimum feerate, which a child may make good. */
+bool mempool_is_too_cheap(const struct fail *why);
 bool mempool_is_idle(const struct mempool *pool); /* nothing is being judged */
 
 /* ---- the chain moves (called by the node with the ledger's effects, in order) ---- */
