@@ -220,10 +220,14 @@ static bool on_turn(void *ctx)
     return node_turn(((struct daemon *)ctx)->node);
 }
 
+static void open_onion_port(struct daemon *d);
+
 static void on_tick(void *ctx)
 {
     struct daemon *d = ctx;
     node_on_tick(d->node);
+    if (p2p_wants_onion_port(node_p2p(d->node)))
+        open_onion_port(d);
     if (d->stopped_us != 0 && (http_port_is_idle(d->http) ||
                                   env_steady_us(net_env(d->net)) - d->stopped_us > FAREWELL_US))
         net_break(d->net);
@@ -261,33 +265,42 @@ static uint32_t collect(const char *out[LIST_MAX + 1], const struct config *conf
     return count;
 }
 
-/* Tor forwards to a port of its own, so that nobody behind it passes for somebody here: that of -bind=...=onion, or one
- * beside ours. Whoever binds elsewhere only gets them at the first of those places. */
-static bool listen_for_onion(struct daemon *d, const char *const *binds, uint32_t count, uint16_t port, struct fail *why)
+/* Where Tor shall forward to: to a place that is its own, -bind=...=onion; else, for whoever binds, to the first of those
+ * places; else to a port that is opened when Tor is there (open_onion_port). */
+static bool find_onion_port(struct daemon *d, const char *const *binds, uint32_t count, uint16_t port, struct fail *why)
 {
-    struct net_addr at;
-    char where[NET_ADDR_TEXT_SIZE_B];
-    for (uint32_t i = 0; i < count; i++) {
-        snprintf(where, sizeof where, "%.*s", (int)strcspn(binds[i], "="), binds[i]);
-        if (strcmp(binds[i] + strcspn(binds[i], "="), "=onion") == 0 && net_addr_parse(&at, span_text(where), port)) {
-            p2p_serve_onion(node_p2p(d->node), &at, true);
+    static const char *const anywhere[] = {"0.0.0.0", "::"}, *const here[] = {"127.0.0.1", "::1"};
+    for (uint32_t pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < count; i++) {
+            struct net_addr at, any;
+            size_t length = strcspn(binds[i], "=");
+            bool only_tor = strcmp(binds[i] + length, "=onion") == 0;
+            if (pass == 0 && !only_tor)
+                continue;
+            if (!net_addr_parse(&at, span_of(binds[i], length), port))
+                return fail_request(why, 0, "Cannot resolve -bind address: '%s'", binds[i]);
+            for (int k = 0; k < 2; k++)
+                if (net_addr_parse(&any, span_text(anywhere[k]), at.port) && net_addr_equal(&any, &at) &&
+                    !net_addr_parse(&at, span_text(here[k]), any.port))
+                    return fail_request(why, 0, "no address: %s", here[k]);
+            p2p_serve_onion(node_p2p(d->node), &at, only_tor);
             return true;
         }
-    }
-    if (!config_flag(d->config, "listenonion"))
-        return true;
-    if (count > 0) {
-        if (!net_addr_parse(&at, span_text(binds[0]), port))
-            return fail_request(why, 0, "Cannot resolve -bind address: '%s'", binds[0]);
-        p2p_serve_onion(node_p2p(d->node), &at, false);
-        return true;
-    }
-    snprintf(where, sizeof where, "127.0.0.1:%d", port < UINT16_MAX ? port + 1 : port - 1);
-    if (net_listen(d->net, where, port, why) && net_addr_parse(&at, span_text(where), port))
-        p2p_serve_onion(node_p2p(d->node), &at, true);
-    else
-        log_warning("No onion service: %s", why->detail);
     return true;
+}
+
+/* A port of its own, so that nobody behind Tor passes for somebody here. */
+static void open_onion_port(struct daemon *d)
+{
+    struct net_addr at;
+    struct fail why;
+    char where[NET_ADDR_TEXT_SIZE_B];
+    uint16_t port = (uint16_t)config_int(d->config, "port", d->place.chain->p2p_port);
+    snprintf(where, sizeof where, "127.0.0.1:%d", port < UINT16_MAX ? port + 1 : port - 1);
+    bool ok = net_addr_parse(&at, span_text(where), 0) && net_listen(d->net, where, port, &why);
+    if (!ok)
+        log_warning("%s", why.detail);
+    p2p_serve_onion(node_p2p(d->node), ok ? &at : NULL, true);
 }
 
 static bool listen_on_p2p(struct daemon *d, struct fail *why)
@@ -312,7 +325,7 @@ static bool listen_on_p2p(struct daemon *d, struct fail *why)
     if (count + white == 0 && !net_listen(d->net, "", port, why))
         return false;
     count = collect(binds, d->config, "bind");
-    return listen_for_onion(d, binds, count, port, why);
+    return find_onion_port(d, binds, count, port, why);
 }
 
 /* Others may reach us at the addresses that we listen on, or at all of them. */

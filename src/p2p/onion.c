@@ -27,15 +27,27 @@ static void dial(struct p2p *p2p);
 static void read_cookie(struct p2p *p2p);
 static void cookie_run(struct job *job);
 static void cookie_done(struct job *job);
-static void use_proxy(struct p2p *p2p);
+static void use_tor(struct p2p *p2p);
+static void add_service(struct p2p *p2p);
 static void advertise(struct p2p *p2p);
 static void hang_up(struct p2p *p2p, const char *reason);
 static void send_commands(struct p2p *p2p, struct buf *bytes);
 
 void p2p_serve_onion(struct p2p *p2p, const struct net_addr *target, bool only_tor)
 {
+    if (target == NULL) {
+        if (p2p_wants_onion_port(p2p))
+            hang_up(p2p, "there is no port that Tor could forward to");
+        return;
+    }
     p2p->onion.target = *target;
     p2p->onion.only_tor = only_tor;
+    add_service(p2p);
+}
+
+bool p2p_wants_onion_port(const struct p2p *p2p)
+{
+    return p2p->onion.conn_id != 0 && p2p->onion.control.state == TOR_WANTS_TARGET && p2p->onion.target.network == 0;
 }
 
 bool onion_came_in(const struct p2p *p2p, const struct net_addr *local)
@@ -65,7 +77,7 @@ void onion_load(struct p2p *p2p)
 void onion_on_tick(struct p2p *p2p, int64_t now_us)
 {
     struct onion *o = &p2p->onion;
-    if (p2p->options.tor_control.network != 0 && o->target.network != 0 && o->conn_id == 0 && now_us >= o->next_dial_us)
+    if (p2p->options.tor_control.network != 0 && o->conn_id == 0 && now_us >= o->next_dial_us)
         dial(p2p);
 }
 
@@ -83,7 +95,7 @@ void onion_on_dialed(struct p2p *p2p)
     buf_init(&out, COMMANDS_MAX_B);
     env_random(p2p->env, nonce, sizeof nonce);
     const char *password = p2p->options.tor_password != NULL ? p2p->options.tor_password : "";
-    if (tor_control_begin(&o->control, password, o->key, p2p->options.listen_port, &o->target, nonce, &out, &why))
+    if (tor_control_begin(&o->control, password, o->key, p2p->options.listen_port, nonce, &out, &why))
         send_commands(p2p, &out);
     else
         hang_up(p2p, why.detail);
@@ -106,7 +118,7 @@ size_t onion_on_bytes(struct p2p *p2p, struct span bytes)
         if (result == TOR_COOKIE)
             read_cookie(p2p);
         else if (result == TOR_PROXY)
-            use_proxy(p2p);
+            use_tor(p2p);
         else if (result == TOR_THERE)
             advertise(p2p);
         else if (result == TOR_FAILED)
@@ -199,16 +211,30 @@ static void cookie_done(struct job *job)
     mem_free(read);
 }
 
-/* Tor is there: onion addresses are reached by it, unless the user has said how. */
-static void use_proxy(struct p2p *p2p)
+/* Tor is there: onion addresses are reached by it, unless the user has said how; and it may forward to us. */
+static void use_tor(struct p2p *p2p)
 {
     struct net_addr *known = &p2p->options.proxies[NET_TORV3];
+    add_service(p2p);
     if (known->network != 0 || p2p->options.no_onion_proxy)
         return;
     char text[NET_ADDR_TEXT_SIZE_B];
     *known = p2p->onion.control.proxy;
     net_addr_to_text(text, known, true);
     log_info("Onion addresses are reached by Tor at %s", text);
+}
+
+/* As soon as there are both a Tor that listens to us and a port for it. */
+static void add_service(struct p2p *p2p)
+{
+    struct onion *o = &p2p->onion;
+    struct buf out;
+    if (o->conn_id == 0 || o->control.state != TOR_WANTS_TARGET || o->target.network == 0)
+        return;
+    buf_init(&out, COMMANDS_MAX_B);
+    tor_control_add(&o->control, &o->target, &out);
+    send_commands(p2p, &out);
+    buf_clear(&out);
 }
 
 static void advertise(struct p2p *p2p)

@@ -22,13 +22,12 @@ static enum tor_result choose_method(struct tor_control *t, struct buf *out, str
 static void read_methods(struct tor_control *t, struct span text);
 static bool check_challenge(struct tor_control *t, struct span text);
 static void safe_hash(uint8_t out[32], const struct tor_control *t, const char *label, const uint8_t server_nonce[TOR_NONCE_SIZE_B]);
-static void add_onion(struct tor_control *t, struct buf *out);
 static bool value_of(struct span *out, struct span text, const char *key);
 static bool unquote(char *out, size_t room, struct span text);
 static void put_quoted(struct buf *out, const char *text);
 static bool hex_value(uint8_t *out, size_t size_b, struct span text, const char *key);
 
-bool tor_control_begin(struct tor_control *t, const char *password, const char *key, uint16_t port, const struct net_addr *target,
+bool tor_control_begin(struct tor_control *t, const char *password, const char *key, uint16_t port,
     const uint8_t nonce[TOR_NONCE_SIZE_B], struct buf *out, struct fail *why)
 {
     memset(t, 0, sizeof *t);
@@ -39,7 +38,6 @@ bool tor_control_begin(struct tor_control *t, const char *password, const char *
     snprintf(t->password, sizeof t->password, "%s", password);
     snprintf(t->key, sizeof t->key, "%s", key);
     t->port = port;
-    t->target = *target;
     memcpy(t->nonce, nonce, sizeof t->nonce);
     if (!net_addr_parse(&t->proxy, span_text(DEFAULT_SOCKS), 0))
         return fail_request(why, 0, "no address: " DEFAULT_SOCKS);
@@ -105,7 +103,7 @@ static enum tor_result on_line(struct tor_control *t, struct span line, struct b
         return TOR_MORE; /* an event */
     if (line.data[0] != '2') {
         if (t->state == TOR_ASKED_PROXY) { /* an old Tor, or one without: the usual port is as good a guess */
-            add_onion(t, out);
+            t->state = TOR_WANTS_TARGET;
             return TOR_PROXY;
         }
         fail_set(why, FAIL_PROTOCOL, "tor", "Tor's control port refused %s: %.*s",
@@ -158,7 +156,7 @@ static enum tor_result on_end(struct tor_control *t, struct buf *out, struct fai
         t->state = TOR_ASKED_PROXY;
         return TOR_MORE;
     case TOR_ASKED_PROXY:
-        add_onion(t, out);
+        t->state = TOR_WANTS_TARGET;
         return TOR_PROXY;
     case TOR_ADDING:
         if (t->service.network != NET_TORV3 || t->key[0] == 0) {
@@ -168,6 +166,7 @@ static enum tor_result on_end(struct tor_control *t, struct buf *out, struct fai
         t->state = TOR_SERVING;
         return TOR_THERE;
     case TOR_WANTS_COOKIE:
+    case TOR_WANTS_TARGET:
     case TOR_SERVING:
         break;
     }
@@ -239,11 +238,11 @@ static void safe_hash(uint8_t out[32], const struct tor_control *t, const char *
     mem_wipe(message, sizeof message);
 }
 
-static void add_onion(struct tor_control *t, struct buf *out)
+void tor_control_add(struct tor_control *t, const struct net_addr *target, struct buf *out)
 {
-    char target[NET_ADDR_TEXT_SIZE_B];
-    net_addr_to_text(target, &t->target, true);
-    buf_printf(out, "ADD_ONION %s Port=%u,%s\r\n", t->key[0] != 0 ? t->key : "NEW:ED25519-V3", t->port, target);
+    char text[NET_ADDR_TEXT_SIZE_B];
+    net_addr_to_text(text, target, true);
+    buf_printf(out, "ADD_ONION %s Port=%u,%s\r\n", t->key[0] != 0 ? t->key : "NEW:ED25519-V3", t->port, text);
     t->state = TOR_ADDING;
 }
 

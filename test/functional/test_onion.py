@@ -83,7 +83,10 @@ class Tor:
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self):
-        self.server.shutdown(socket.SHUT_RDWR)
+        try:
+            self.server.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # closed before
         self.server.close()
         if self.connection is not None:
             try:
@@ -207,6 +210,45 @@ class Onion(CoinTest):
             info = node.getpeerinfo()
             self.assertEqual([p["network"] for p in info], ["not_publicly_routable", "onion"])
             self.assertEqual([bool(p["permissions"]) for p in info], [True, False])
+
+    def test_port_of_its_own(self):
+        """Whoever does not bind gets one, and only when Tor is there."""
+        tor = self.tor()
+        node = self.node("-listenonion", "-nobind", "-whitelist=127.0.0.1", f"-torcontrol=127.0.0.1:{tor.port}")
+        node.options.append(f"-whitebind=relay@127.0.0.1:{node.port}")
+        node.start()
+        self.serving(node)
+        self.assertEqual(tor.commands[-1], f"ADD_ONION NEW:ED25519-V3 Port={node.port},127.0.0.1:{node.port + 1}")
+        node.port += 1
+        with Peer(node):
+            self.assertEqual([(p["network"], p["permissions"]) for p in node.getpeerinfo()], [("onion", [])])
+        tor.hang_up()
+        wait_until(lambda: not node.getnetworkinfo()["localaddresses"], "the service to be forgotten")
+        self.serving(node)
+        node.stop()
+        tor.close()
+        node.start()
+        with self.assertRaises(ConnectionRefusedError):
+            Peer(node)
+
+    def test_no_port_to_be_had(self):
+        tor = self.tor()
+        node = self.node("-listenonion", "-nobind", f"-torcontrol=127.0.0.1:{tor.port}")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", node.port + 1))
+            taken.listen()
+            node.options.append(f"-whitebind=relay@127.0.0.1:{node.port}")
+            node.start()
+            wait_until(lambda: "No onion service: there is no port that Tor could forward to" in node.log(), "the complaint")
+        self.serving(node)  # free now
+
+    def test_shared_port(self):
+        """With -bind and none for Tor it forwards there; who comes in cannot be told from somebody here."""
+        tor = self.tor()
+        node = self.node("-listenonion", f"-torcontrol=127.0.0.1:{tor.port}", "-whitelist=127.0.0.1").start()
+        self.serving(node)
+        with Peer(node):
+            self.assertNotEqual(node.getpeerinfo()[0]["permissions"], [])
 
     def test_bad_option(self):
         node = self.node("-listenonion", "-torcontrol=nowhere")

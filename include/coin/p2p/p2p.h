@@ -54,8 +54,9 @@ enum conn_type { CONN_INBOUND, CONN_MANUAL, CONN_FULL, CONN_BLOCKS, CONN_FEELER,
 #define CONN_ACCEPTED_FIRST (UINT64_C(1) << 63)
 struct p2p *p2p_new(const struct env *env, const struct chain *chain, struct ledger *ledger,
     struct mempool *mempool, const struct p2p_options *options, struct fail *why);
-/* Before the start: where an onion service shall forward to. only_tor: a port of its own, all who come in there come by Tor. */
+/* Where an onion service shall forward to; NULL: nowhere. only_tor: a port of its own, all who come in there come by Tor. */
 void p2p_serve_onion(struct p2p *p2p, const struct net_addr *target, bool only_tor);
+bool p2p_wants_onion_port(const struct p2p *p2p); /* Tor is there, and has nowhere to forward to yet */
 void p2p_start(struct p2p *p2p); /* dials begin */
 void p2p_save(struct p2p *p2p);  /* peers.dat, banlist.json by jobs */
 /* Blocking save, for shutdown after the loop ended; closes nothing on the wire by itself. */
