@@ -20,6 +20,7 @@
 #define CACHE_MIN_US (21 * HOUR_US)
 #define CACHE_SPREAD_US (6 * HOUR_US)
 #define ADDR_FETCH_MAX_US (5 * MINUTE_US)
+#define ADDR_FETCH_MORE_US (10 * SECOND_US) /* behind a peer's own address, which comes first */
 #define DAY_S (24 * 60 * 60)
 #define ADDR_KEY_SIZE_B (NET_ADDR_BYTES_MAX + 3)
 
@@ -54,6 +55,8 @@ enum message_result gossip_on_addr(struct peer *peer, union message *m, struct f
     if (peer->type == CONN_BLOCKS || peer->type == CONN_FEELER)
         return MESSAGE_DONE; /* no addresses there, so that the link stays unseen */
     greet(peer);
+    if (peer->addr_heard_us == 0)
+        peer->addr_heard_us = p2p_now_us(peer->p2p);
     refill(peer, p2p_now_us(peer->p2p));
     shuffle(peer->p2p, a->entries, a->count); /* what the bucket lets through is not the sender's choice */
     bool is_news = a->count <= RELAY_COUNT_MAX && !peer->sent_getaddr;
@@ -90,6 +93,10 @@ enum message_result gossip_on_getaddr(struct peer *peer, union message *m, struc
 
 void gossip_on_tick(struct peer *peer, int64_t now_us)
 {
+    if (peer->type == CONN_ADDR_FETCH && peer->addr_heard_us != 0 && now_us - peer->addr_heard_us > ADDR_FETCH_MORE_US) {
+        peer_close(peer, "it knows no addresses but its own"); /* and may itself be dialed for good now */
+        return;
+    }
     if (peer->type == CONN_ADDR_FETCH && now_us - peer->ready_us > ADDR_FETCH_MAX_US) {
         peer_close(peer, "it sent no addresses");
         return;
@@ -256,8 +263,10 @@ static void advertise_self(struct peer *peer, int64_t now_us)
 {
     struct p2p *p2p = peer->p2p;
     struct addr_entry self = { .services = p2p->services };
+    if (p2p->options.listen_port == 0 || ledger_is_initial_download(p2p->ledger))
+        return; /* and as soon as that is over */
     peer->next_self_us = now_us + p2p_poisson_us(p2p, SELF_ADVERTISE_US);
-    if (p2p->options.listen_port == 0 || ledger_is_initial_download(p2p->ledger) || !local_for_peer(peer, &self.addr))
+    if (!local_for_peer(peer, &self.addr))
         return;
     self.time_s = (uint32_t)env_wall_s(p2p->env);
     rolling_clear(&peer->addr_known); /* it may hear of us, and of what else is alive, once more */

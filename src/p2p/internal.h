@@ -125,6 +125,7 @@ struct peer {
     struct net_addr seen_as; /* how it sees us */
     uint16_t listen_port;    /* where it listens, if it told (neighbours do); 0: unknown */
     int64_t time_offset_s;
+    int64_t addr_heard_us; /* the first addr; 0: none yet */
 
     /* ping and the barrier */
     uint64_t ping_nonce;

@@ -264,7 +264,7 @@ struct swarm_node *swarm_add(struct swarm *sim, const char *host, bool listens, 
 {
     struct swarm_node *w = mem_new(sizeof *w);
     struct fail why;
-    static const char *const always[] = {"coind", "-disablewallet", "-acceptnonstdtxn", "-landiscovery=0"};
+    static const char *const always[] = {"coind", "-disablewallet", "-acceptnonstdtxn", "-landiscovery=0", "-listenonion=0"};
     char text[ARGS_MAX][ARG_SIZE_B], *argv[ARGS_MAX];
     int argc = 0;
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
