@@ -17,6 +17,8 @@
 #define TIME_UNKNOWN_AGE_S (5 * 24 * 60 * 60)
 #define TIME_PENALTY_S (2 * 60 * 60) /* Bitcoin */
 #define GETADDR_PERCENT 23u     /* Bitcoin: MAX_PCT_ADDR_TO_SEND */
+#define CACHE_WORTH 100u             /* addresses: with fewer there is nothing to hide, and newcomers need all there are */
+#define CACHE_SMALL_US MINUTE_US
 #define CACHE_MIN_US (21 * HOUR_US)
 #define CACHE_SPREAD_US (6 * HOUR_US)
 #define ADDR_FETCH_MAX_US (5 * MINUTE_US)
@@ -88,6 +90,7 @@ enum message_result gossip_on_getaddr(struct peer *peer, union message *m, struc
     peer->addr_send_count = 0;
     push_sample(peer);
     peer->next_addr_us = p2p_now_us(peer->p2p);
+    gossip_on_tick(peer, peer->next_addr_us); /* at once: a full node may have to give its place away soon */
     return MESSAGE_DONE;
 }
 
@@ -241,7 +244,9 @@ static const struct addr_answer *fresh_answer(struct p2p *p2p, uint8_t network)
     if (answer->entries == NULL)
         answer->entries = mem_try_array(ADDR_COUNT_MAX, sizeof *answer->entries);
     answer->count = answer->entries != NULL ? sample(p2p, answer->entries) : 0;
-    answer->until_us = now_us + CACHE_MIN_US + (int64_t)env_random_below(p2p->env, (uint64_t)CACHE_SPREAD_US);
+    answer->until_us = answer->count < CACHE_WORTH
+        ? now_us + CACHE_SMALL_US
+        : now_us + CACHE_MIN_US + (int64_t)env_random_below(p2p->env, (uint64_t)CACHE_SPREAD_US);
     return answer;
 }
 
