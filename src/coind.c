@@ -47,6 +47,8 @@ struct daemon {
     struct fail why;    /* why it ended */
 };
 
+static void open_onion_port(struct daemon *d);
+
 static int complain(const char *prefix, const struct fail *why)
 {
     fprintf(stderr, "Error: %s%s\n", prefix, why->detail);
@@ -220,8 +222,6 @@ static bool on_turn(void *ctx)
     return node_turn(((struct daemon *)ctx)->node);
 }
 
-static void open_onion_port(struct daemon *d);
-
 static void on_tick(void *ctx)
 {
     struct daemon *d = ctx;
@@ -265,27 +265,32 @@ static uint32_t collect(const char *out[LIST_MAX + 1], const struct config *conf
     return count;
 }
 
+static bool is_onion_bind(const char *bind)
+{
+    return strcmp(bind + strcspn(bind, "="), "=onion") == 0;
+}
+
 /* Where Tor shall forward to: to a place that is its own, -bind=...=onion; else, for whoever binds, to the first of those
  * places; else to a port that is opened when Tor is there (open_onion_port). */
 static bool find_onion_port(struct daemon *d, const char *const *binds, uint32_t count, uint16_t port, struct fail *why)
 {
-    static const char *const anywhere[] = {"0.0.0.0", "::"}, *const here[] = {"127.0.0.1", "::1"};
-    for (uint32_t pass = 0; pass < 2; pass++)
-        for (uint32_t i = 0; i < count; i++) {
-            struct net_addr at, any;
-            size_t length = strcspn(binds[i], "=");
-            bool only_tor = strcmp(binds[i] + length, "=onion") == 0;
-            if (pass == 0 && !only_tor)
-                continue;
-            if (!net_addr_parse(&at, span_of(binds[i], length), port))
-                return fail_request(why, 0, "Cannot resolve -bind address: '%s'", binds[i]);
-            for (int k = 0; k < 2; k++)
-                if (net_addr_parse(&any, span_text(anywhere[k]), at.port) && net_addr_equal(&any, &at) &&
-                    !net_addr_parse(&at, span_text(here[k]), any.port))
-                    return fail_request(why, 0, "no address: %s", here[k]);
-            p2p_serve_onion(node_p2p(d->node), &at, only_tor);
-            return true;
+    static const char *const any[] = {"0.0.0.0", "::"}, *const here[] = {"127.0.0.1", "::1"};
+    struct net_addr at, other;
+    const char *chosen = count > 0 ? binds[0] : NULL;
+    for (uint32_t i = 0; i < count; i++)
+        if (is_onion_bind(binds[i])) {
+            chosen = binds[i];
+            break;
         }
+    if (chosen == NULL)
+        return true;
+    bool ok = net_addr_parse(&at, span_of(chosen, strcspn(chosen, "=")), port);
+    for (int k = 0; k < 2 && ok; k++)
+        if (net_addr_parse(&other, span_text(any[k]), at.port) && net_addr_equal(&other, &at))
+            ok = net_addr_parse(&at, span_text(here[k]), other.port);
+    if (!ok)
+        return fail_request(why, 0, "Cannot resolve -bind address: '%s'", chosen);
+    p2p_serve_onion(node_p2p(d->node), &at, is_onion_bind(chosen));
     return true;
 }
 

@@ -598,13 +598,17 @@ static void commit(struct candidate *c, struct pool_change *change, struct mempo
     uint64_t sequence = entry->sequence;
     pool_expire(pool, EXPIRY_SLICE_COMMIT);
     pool_trim(pool);
-    if (pool_find(pool, &c->tx->txid) != entry) {
+    candidate_finish(c, candidate_settle(c, entry, sequence));
+}
+
+const struct mempool_entry *candidate_settle(struct candidate *c, const struct mempool_entry *entry, uint64_t sequence)
+{
+    if (pool_find(c->pool, &c->tx->txid) != entry) {
         fail_set(&c->why, FAIL_POLICY, "mempool full", "all that is there pays more per byte");
-        entry = NULL;
-    } else {
-        pool_tell(pool, MEMPOOL_ADDED, MEMPOOL_EVICTED, entry, sequence);
+        return NULL;
     }
-    candidate_finish(c, entry);
+    pool_tell(c->pool, MEMPOOL_ADDED, MEMPOOL_EVICTED, entry, sequence);
+    return entry;
 }
 
 void step_finish(struct candidate *c)

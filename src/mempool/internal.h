@@ -213,7 +213,8 @@ void pool_tell(struct mempool *pool, enum mempool_effect_kind kind, enum mempool
     const struct mempool_entry *entry, uint64_t sequence);
 
 /* ---- accept.c ---- */
-enum candidate_wait { WAIT_NOTHING, WAIT_JOB, WAIT_COINS, WAIT_COINS_ROOM, WAIT_PARENT, WAIT_CHILD };
+enum candidate_wait { WAIT_NOTHING, WAIT_JOB, WAIT_COINS, WAIT_COINS_ROOM, WAIT_PARENT,
+    WAIT_CHILD /* parked: passed all but the feerate, its outputs count for its child */ };
 struct candidate { /* one offered transaction, from the offer to its verdict */
     struct script_check check; /* first: its job serves every stage */
     struct coins_request request;
@@ -242,8 +243,7 @@ struct candidate { /* one offered transaction, from the offer to its verdict */
     uint32_t vsize_vb, adjusted_wu;
     struct fail why;
     struct candidate *child, *parent; /* offered as a pair; NULL: alone, or the other one is over */
-    bool too_cheap;      /* a parent that passed all but the minimum feerate: short says it */
-    bool parked;         /* and its scripts: its outputs count for its child */
+    bool too_cheap;      /* a parent that passed all but the minimum feerate: short_of says it */
     struct fail short_of;
 };
 /* A candidate that is not on its way yet; NULL: no room. */
@@ -256,6 +256,8 @@ void candidate_finish(struct candidate *c, const struct mempool_entry *entry);
 void candidate_await(struct candidate *c, const struct txid *parent);
 void step_resolve(struct candidate *c); /* begins, or begins again, with the tip and the pool as they are now */
 void step_finish(struct candidate *c);  /* with why */
+/* A committed entry behind the trim: told of, or NULL and why. */
+const struct mempool_entry *candidate_settle(struct candidate *c, const struct mempool_entry *entry, uint64_t sequence);
 void wake_children(struct mempool *pool, const struct txid *id);
 /* As mempool_offer, with the time it first came. */
 bool candidate_offer(struct mempool *pool, struct tx *tx, unsigned flags, int64_t max_feerate_sat_kvb,

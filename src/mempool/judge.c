@@ -123,7 +123,7 @@ static bool check_fees(struct judging *j)
         return fail_set(why, FAIL_POLICY, "dust", "tx with dust output must be 0-fee");
     if (c->sigop_cost > TX_SIGOP_COST_MAX)
         return fail_set(why, FAIL_POLICY, "bad-txns-too-many-sigops", "%" PRId64, c->sigop_cost);
-    if ((c->flags & MEMPOOL_BYPASS_LIMITS) != 0 || c->parked || pair_is_parked(c)) /* a pair's feerate: pair_pays */
+    if ((c->flags & MEMPOOL_BYPASS_LIMITS) != 0 || c->wait == WAIT_CHILD || pair_is_parked(c)) /* a pair's feerate: pair_pays */
         return true;
     int64_t pool_sat = fee_of(pool_min_fee_sat_kvb(c->pool), c->vsize_vb);
     int64_t relay_sat = fee_of(options->min_relay_sat_kvb, c->vsize_vb);

@@ -46,14 +46,13 @@ bool mempool_is_too_cheap(const struct fail *why)
 
 void pair_park(struct candidate *c)
 {
-    c->parked = true;
     c->wait = WAIT_CHILD;
     wake_children(c->pool, &c->tx->txid);
 }
 
 bool pair_is_parked(const struct candidate *child)
 {
-    return child->parent != NULL && child->parent->parked;
+    return child->parent != NULL && child->parent->wait == WAIT_CHILD;
 }
 
 bool pair_coin(const struct candidate *child, const struct outpoint *prevout, struct coin *out)
@@ -121,8 +120,7 @@ void pair_unlink(struct candidate *c)
     if (c->parent != NULL) {
         struct candidate *p = c->parent;
         p->child = NULL;
-        if (p->parked) {
-            p->parked = false;
+        if (p->wait == WAIT_CHILD) {
             p->why = p->short_of;
             candidate_ready(p, step_finish);
         }
@@ -134,7 +132,6 @@ void pair_unlink(struct candidate *c)
 static void start_over(struct candidate *child)
 {
     struct candidate *p = child->parent;
-    p->parked = false;
     candidate_ready(p, step_resolve);
     candidate_await(child, &p->tx->txid);
 }
@@ -170,22 +167,12 @@ static void both_are_in(struct candidate *child, const struct mempool_entry *par
     struct mempool *pool = child->pool;
     struct candidate *p = child->parent;
     uint64_t parent_sequence = parent->sequence, sequence = entry->sequence;
-    p->parked = false;
+    p->wait = WAIT_NOTHING;
     pair_unlink(p);
     pool_expire(pool, EXPIRY_SLICE_COMMIT);
     pool_trim(pool);
-    if (pool_find(pool, &p->tx->txid) != parent) {
-        fail_set(&p->why, FAIL_POLICY, "mempool full", "all that is there pays more per byte");
-        parent = NULL;
-    } else {
-        pool_tell(pool, MEMPOOL_ADDED, MEMPOOL_EVICTED, parent, parent_sequence);
-    }
-    if (pool_find(pool, &child->tx->txid) != entry) {
-        fail_set(&child->why, FAIL_POLICY, "mempool full", "all that is there pays more per byte");
-        entry = NULL;
-    } else {
-        pool_tell(pool, MEMPOOL_ADDED, MEMPOOL_EVICTED, entry, sequence);
-    }
+    parent = candidate_settle(p, parent, parent_sequence);
+    entry = candidate_settle(child, entry, sequence);
     candidate_finish(p, parent);
     candidate_finish(child, entry);
 }

@@ -33,7 +33,7 @@ struct tor_control {
     struct net_addr proxy, service;
     char cookie_path[PATH_SIZE_B];
     uint8_t cookie[TOR_COOKIE_SIZE_B], nonce[TOR_NONCE_SIZE_B];
-    bool methods_seen, by_nothing, by_password, by_cookie, by_safe_cookie;
+    bool by_nothing, by_password, by_cookie, by_safe_cookie;
     char line[TOR_LINE_MAX_B + 1];
     uint32_t line_b;
     uint8_t answer[32]; /* to the challenge */

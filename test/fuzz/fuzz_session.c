@@ -23,7 +23,7 @@
 #define SECOND_US INT64_C(1000000)
 
 enum flags { FLAG_CHOP = 1, FLAG_NO_HANDSHAKE = 2, FLAG_PLAIN = 4, FLAG_DIALED = 8, FLAG_MATURE = 16 };
-enum doing { DO_WAIT = 0x80, DO_NOISE, DO_BAD_CHECKSUM, DO_MINE, DO_CALL_AGAIN, DO_COUNT };
+enum doing { DO_WAIT = 0x80, DO_NOISE, DO_BAD_CHECKSUM, DO_MINE, DO_CALL_AGAIN };
 enum thing {
     THING_ID,  /* + height: of the node's blocks */
     THING_HEADER_A = 16, THING_ID_A, THING_BLOCK_A, THING_COMPACT_A, /* on its tip; A holds its coinbase only */

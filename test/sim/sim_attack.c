@@ -17,9 +17,6 @@
 
 #include "../../src/p2p/messages.h"
 #include "coin/base/mem.h"
-#include "coin/crypto/hash.h"
-#include "coin/crypto/secp.h"
-#include "coin/crypto/sha256.h"
 #include "coin/ledger/ledger.h"
 #include "coin/mempool/mempool.h"
 #include "maker.h"
@@ -464,7 +461,7 @@ static void withhold(struct story *s)
         slowest_s = took_s > slowest_s ? took_s : slowest_s;
         swarm_run_us(sim, 20 * SECOND_US);
     }
-    /* A payment that they announce, and nobody else knows for now. */
+    /* A payment that they are the first to announce. */
     swarm_pay(sim->nodes[1], 3);
     struct buf ids;
     struct inv_item item = {.type = INV_WTX};
@@ -537,7 +534,6 @@ static void split(struct story *s)
 
 int main(int argc, char **argv)
 {
-    static const uint8_t blinding[32] = {1};
     static struct story s; /* large */
     static const struct {
         const char *name;
@@ -545,15 +541,13 @@ int main(int argc, char **argv)
     } stories[] = {{"eclipse", eclipse}, {"spam", spam}, {"withhold", withhold}, {"silent", silent}, {"split", split}};
     const char *only = NULL;
     uint64_t seed = 1;
-    struct fail why;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--scenario") == 0)
             only = argv[i + 1];
         else if (strcmp(argv[i], "--seed") == 0)
             seed = strtoull(argv[i + 1], NULL, 10);
     }
-    if (!sha256_init(NULL, &why) || !hash_init(&why) || !secp_init(blinding, &why))
-        return 1;
+    swarm_crypto();
     for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
         if (only != NULL && strcmp(only, stories[i].name) != 0)
             continue;

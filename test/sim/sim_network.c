@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "coin/crypto/hash.h"
-#include "coin/crypto/secp.h"
-#include "coin/crypto/sha256.h"
 #include "coin/ledger/ledger.h"
 #include "coin/mempool/mempool.h"
 #include "swarm.h"
@@ -209,9 +206,7 @@ static void wrong_clock(int64_t skew_s)
 
 int main(void)
 {
-    static const uint8_t blinding[32] = {1};
-    struct fail why;
-    swarm_demand(sha256_init(NULL, &why) && hash_init(&why) && secp_init(blinding, &why), "crypto");
+    swarm_crypto();
     uint64_t trace = apart_and_together(1);
     swarm_demand(apart_and_together(1) == trace, "the same seed gives another run");
     swarm_demand(apart_and_together(2) != trace, "another seed gives the same run");

@@ -15,9 +15,6 @@
 
 #include "coin/base/mem.h"
 #include "coin/base/table.h"
-#include "coin/crypto/hash.h"
-#include "coin/crypto/secp.h"
-#include "coin/crypto/sha256.h"
 #include "coin/ledger/ledger.h"
 #include "coin/mempool/mempool.h"
 #include "maker.h"
@@ -565,9 +562,7 @@ static void joiner(struct story *s)
 
 int main(int argc, char **argv)
 {
-    static const uint8_t blinding[32] = {1};
     static struct story s; /* large */
-    struct fail why;
     const char *only = NULL;
     uint32_t nodes = 0, minutes = 0;
     uint64_t seed = 1;
@@ -581,8 +576,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--seed") == 0)
             seed = strtoull(argv[i + 1], NULL, 10);
     }
-    if (!sha256_init(NULL, &why) || !hash_init(&why) || !secp_init(blinding, &why))
-        return 1;
+    swarm_crypto();
     static const struct {
         const char *name;
         uint32_t nodes, minutes;

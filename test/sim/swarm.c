@@ -9,6 +9,9 @@
 
 #include "coin/base/mem.h"
 #include "coin/base/table.h"
+#include "coin/crypto/hash.h"
+#include "coin/crypto/secp.h"
+#include "coin/crypto/sha256.h"
 #include "coin/ledger/ledger.h"
 #include "coin/node/options.h"
 #include "coin/rpc/rpc.h"
@@ -27,6 +30,13 @@ void swarm_demand(bool ok, const char *what)
         return;
     fprintf(stderr, "swarm: %s\n", what);
     exit(1);
+}
+
+void swarm_crypto(void)
+{
+    static const uint8_t blinding[32] = {1};
+    struct fail why;
+    swarm_demand(sha256_init(NULL, &why) && hash_init(&why) && secp_init(blinding, &why), "crypto");
 }
 
 /* ---- one node ---- */

@@ -43,6 +43,7 @@ struct swarm_answer {
 };
 
 void swarm_demand(bool ok, const char *what);
+void swarm_crypto(void); /* first of all */
 struct swarm *swarm_new(uint64_t seed, const char *chain);
 void swarm_free(struct swarm *sim); /* stops those that run */
 /* A node at "1.2.3.4", started with these options (NULL-terminated; may be NULL). */
